@@ -1,0 +1,139 @@
+#include "core/base/output_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace edgellm {
+namespace {
+
+constexpr size_t kBufferBytes = size_t{1} << 20;
+
+Error failed(std::string_view what, const std::filesystem::path& path) {
+  return {fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno))};
+}
+
+Status write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return failed("write", path);
+    bytes = bytes.subspan(size_t(n));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
+  OutputFile file;
+  file.path_ = path;
+  file.temporary_ = path;
+  file.temporary_ += fmt::format(".partial-{}", ::getpid());
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code))
+    return Error{fmt::format("cannot write {}: it is a folder", path.string())};
+  if (std::filesystem::exists(path, code) && ::access(path.c_str(), W_OK) != 0) return failed("write", path);
+  file.descriptor_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file.descriptor_ < 0) return failed("write", path);
+  file.buffer_.reserve(kBufferBytes);
+  return file;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::move(other.temporary_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      n_flushed_(other.n_flushed_),
+      buffer_(std::move(other.buffer_)) {}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+Status OutputFile::write(std::span<const std::byte> bytes) {
+  if (buffer_.size() + bytes.size() > kBufferBytes) EDGELLM_RETURN_IF_ERROR(flush());
+  if (bytes.size() > kBufferBytes) {
+    EDGELLM_RETURN_IF_ERROR(write_all(descriptor_, bytes, path_));
+    n_flushed_ += bytes.size();
+  } else {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  }
+  return {};
+}
+
+Status OutputFile::write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+
+Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  EDGELLM_RETURN_IF_ERROR(flush());
+  while (!bytes.empty()) {
+    ssize_t n = ::pwrite(descriptor_, bytes.data(), bytes.size(), off_t(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return failed("write", path_);
+    bytes = bytes.subspan(size_t(n));
+    offset += uint64_t(n);
+  }
+  return {};
+}
+
+Status OutputFile::pad_to(size_t alignment) {
+  static constexpr std::byte kZeros[4096] = {};
+  size_t left = (alignment - n_written() % alignment) % alignment;
+  while (left) {
+    size_t n = std::min(left, sizeof kZeros);
+    EDGELLM_RETURN_IF_ERROR(write(std::span(kZeros, n)));
+    left -= n;
+  }
+  return {};
+}
+
+Status OutputFile::flush() {
+  EDGELLM_RETURN_IF_ERROR(write_all(descriptor_, buffer_, path_));
+  n_flushed_ += buffer_.size();
+  buffer_.clear();
+  return {};
+}
+
+Status OutputFile::commit() {
+  EDGELLM_RETURN_IF_ERROR(flush());
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) return failed("write", path_);
+  if (::close(std::exchange(descriptor_, -1)) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    Error error = failed("write", path_);
+    ::unlink(temporary_.c_str());
+    return error;
+  }
+  return {};
+}
+
+Status write_text_file(const std::filesystem::path& path, std::string_view text) {
+  EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(path));
+  EDGELLM_RETURN_IF_ERROR(file.write(text));
+  return file.commit();
+}
+
+Result<std::string> read_text_file(const std::filesystem::path& path, uint64_t most_bytes) {
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code))
+    return Error{fmt::format("cannot read {}: it is a folder", path.string())};
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return failed("read", path);
+  std::string text;
+  char chunk[1 << 16];
+  while (in.read(chunk, sizeof chunk), in.gcount() > 0) {
+    text.append(chunk, size_t(in.gcount()));
+    if (text.size() > most_bytes)
+      return Error{fmt::format("cannot read {}: over {} bytes", path.string(), most_bytes)};
+  }
+  if (in.bad()) return failed("read", path);
+  return text;
+}
+
+}  // namespace edgellm
