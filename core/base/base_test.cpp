@@ -1,10 +1,9 @@
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <atomic>
 #include <cmath>
 #include <fstream>
+#include <gtest/gtest.h>
 #include <numeric>
+#include <unistd.h>
 
 #include "core/base/content_hash.h"
 #include "core/base/float16.h"

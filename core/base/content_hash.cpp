@@ -8,7 +8,9 @@
 namespace edgellm {
 namespace {
 
-std::string digits(XXH128_hash_t hash) { return fmt::format("{:016x}{:016x}", hash.high64, hash.low64); }
+std::string digits(XXH128_hash_t hash) {
+  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+}
 
 }  // namespace
 
@@ -16,7 +18,9 @@ std::string hash_bytes(std::span<const std::byte> bytes) {
   return digits(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
-std::string hash_text(std::string_view text) { return hash_bytes(std::as_bytes(std::span(text))); }
+std::string hash_text(std::string_view text) {
+  return hash_bytes(std::as_bytes(std::span(text)));
+}
 
 Result<std::string> hash_file(const std::filesystem::path& path) {
   EDGELLM_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));

@@ -1,4 +1,5 @@
-// Content hashes that name caches and checkpoints (XXH3, 128 bits, as 32 hexadecimal digits). Not for security.
+// Content hashes that name caches and checkpoints (XXH3, 128 bits, as 32 hexadecimal digits). Not for
+// security.
 #pragma once
 
 #include <cstddef>

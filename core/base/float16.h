@@ -1,6 +1,6 @@
-// Conversions of single values between float and the 16-bit formats, round to nearest even, bit-exact with hardware.
-// Static on purpose: kernel folders compile this header with flags of their own, and the linker must never hand one
-// folder's copy to another.
+// Conversions of single values between float and the 16-bit formats, round to nearest even, bit-exact with
+// hardware. Static on purpose: kernel folders compile this header with flags of their own, and the linker
+// must never hand one folder's copy to another.
 #pragma once
 
 #include <bit>
@@ -38,7 +38,9 @@ static inline uint16_t half_from_float(float value) {
 #endif
 }
 
-static inline float float_from_bfloat16(uint16_t value) { return std::bit_cast<float>(uint32_t(value) << 16); }
+static inline float float_from_bfloat16(uint16_t value) {
+  return std::bit_cast<float>(uint32_t(value) << 16);
+}
 
 static inline uint16_t bfloat16_from_float(float value) {
   uint32_t bits = std::bit_cast<uint32_t>(value);

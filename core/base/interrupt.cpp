@@ -25,9 +25,15 @@ void install_interrupt_handler() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupt_requested() { return requested != 0; }
-void clear_interrupt() { requested = 0; }
-void request_interrupt() { requested = 1; }
+bool interrupt_requested() {
+  return requested != 0;
+}
+void clear_interrupt() {
+  requested = 0;
+}
+void request_interrupt() {
+  requested = 1;
+}
 
 Status check_interrupt() {
   if (interrupt_requested()) return Error{"interrupted"};

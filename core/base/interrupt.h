@@ -1,4 +1,5 @@
-// Ctrl-C made safe: the first SIGINT or SIGTERM sets a flag that long work polls; a second one ends the process at once.
+// Ctrl-C made safe: the first SIGINT or SIGTERM sets a flag that long work polls; a second one ends the
+// process at once.
 #pragma once
 
 #include "core/base/result.h"

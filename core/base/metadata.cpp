@@ -1,15 +1,15 @@
 #include "core/base/metadata.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <fmt/format.h>
 #include <limits>
 
 namespace edgellm {
 namespace {
 
-constexpr std::string_view kTypeNames[] = {"uint8",   "int8",   "uint16", "int16", "uint32", "int32",  "float32",
-                                           "boolean", "string", "array",  "uint64", "int64", "float64"};
+constexpr std::string_view kTypeNames[] = {"uint8",  "int8",    "uint16",  "int16",  "uint32",
+                                           "int32",  "float32", "boolean", "string", "array",
+                                           "uint64", "int64",   "float64"};
 
 template <class T>
 MetadataValue array_of(MetadataType element_type, std::vector<T> values) {
@@ -30,12 +30,24 @@ std::string_view to_string(MetadataType type) {
   return i < std::size(kTypeNames) ? kTypeNames[i] : "unknown";
 }
 
-MetadataValue MetadataValue::of_uint32(uint32_t v) { return {MetadataType::uint32, {}, uint64_t{v}}; }
-MetadataValue MetadataValue::of_uint64(uint64_t v) { return {MetadataType::uint64, {}, v}; }
-MetadataValue MetadataValue::of_int32(int32_t v) { return {MetadataType::int32, {}, int64_t{v}}; }
-MetadataValue MetadataValue::of_float32(float v) { return {MetadataType::float32, {}, double{v}}; }
-MetadataValue MetadataValue::of_boolean(bool v) { return {MetadataType::boolean, {}, v}; }
-MetadataValue MetadataValue::of_string(std::string v) { return {MetadataType::string, {}, std::move(v)}; }
+MetadataValue MetadataValue::of_uint32(uint32_t v) {
+  return {MetadataType::uint32, {}, uint64_t{v}};
+}
+MetadataValue MetadataValue::of_uint64(uint64_t v) {
+  return {MetadataType::uint64, {}, v};
+}
+MetadataValue MetadataValue::of_int32(int32_t v) {
+  return {MetadataType::int32, {}, int64_t{v}};
+}
+MetadataValue MetadataValue::of_float32(float v) {
+  return {MetadataType::float32, {}, double{v}};
+}
+MetadataValue MetadataValue::of_boolean(bool v) {
+  return {MetadataType::boolean, {}, v};
+}
+MetadataValue MetadataValue::of_string(std::string v) {
+  return {MetadataType::string, {}, std::move(v)};
+}
 MetadataValue MetadataValue::of_strings(std::vector<std::string> v) {
   return array_of(MetadataType::string, std::move(v));
 }
@@ -55,7 +67,8 @@ MetadataValue MetadataValue::of_booleans(std::vector<bool> v) {
 size_t MetadataValue::n_elements() const {
   return std::visit(
       [](const auto& v) -> size_t {
-        if constexpr (requires { v.push_back({}); } && !std::is_same_v<std::decay_t<decltype(v)>, std::string>)
+        if constexpr (requires { v.push_back({}); } &&
+                      !std::is_same_v<std::decay_t<decltype(v)>, std::string>)
           return v.size();
         else
           return 1;
@@ -66,8 +79,10 @@ size_t MetadataValue::n_elements() const {
 std::string MetadataValue::to_text(size_t most) const {
   auto one = [](const auto& v) -> std::string {
     using V = std::decay_t<decltype(v)>;
-    if constexpr (std::is_same_v<V, double>) return fmt::format("{:.9g}", v);
-    else return fmt::format("{}", v);
+    if constexpr (std::is_same_v<V, double>)
+      return fmt::format("{:.9g}", v);
+    else
+      return fmt::format("{}", v);
   };
   return std::visit(
       [&](const auto& v) -> std::string {
@@ -78,8 +93,10 @@ std::string MetadataValue::to_text(size_t most) const {
           std::string text = "[";
           for (size_t i = 0; i < std::min(v.size(), most); ++i) {
             if (i) text += ", ";
-            if constexpr (std::is_same_v<V, std::vector<bool>>) text += one(bool(v[i]));
-            else text += one(v[i]);
+            if constexpr (std::is_same_v<V, std::vector<bool>>)
+              text += one(bool(v[i]));
+            else
+              text += one(v[i]);
           }
           return text + (v.size() > most ? fmt::format(", ... {} in all]", v.size()) : "]");
         }
@@ -94,8 +111,10 @@ const MetadataValue* Metadata::find(std::string_view key) const {
 
 void Metadata::set(std::string key, MetadataValue value) {
   auto [at, added] = index_.try_emplace(key, entries_.size());
-  if (added) entries_.emplace_back(std::move(key), std::move(value));
-  else entries_[at->second].second = std::move(value);
+  if (added)
+    entries_.emplace_back(std::move(key), std::move(value));
+  else
+    entries_[at->second].second = std::move(value);
 }
 
 bool Metadata::remove(std::string_view key) {
@@ -150,7 +169,8 @@ Result<std::vector<int64_t>> Metadata::integers(std::string_view key) const {
   const MetadataValue* v = find(key);
   if (v) {
     if (auto* s = std::get_if<std::vector<int64_t>>(&v->held)) return *s;
-    if (auto* u = std::get_if<std::vector<uint64_t>>(&v->held)) return std::vector<int64_t>(u->begin(), u->end());
+    if (auto* u = std::get_if<std::vector<uint64_t>>(&v->held))
+      return std::vector<int64_t>(u->begin(), u->end());
     if (v->type != MetadataType::array) {
       EDGELLM_ASSIGN_OR_RETURN(int64_t one, integer(key));
       return std::vector<int64_t>{one};
@@ -163,8 +183,10 @@ Result<std::vector<double>> Metadata::reals(std::string_view key) const {
   const MetadataValue* v = find(key);
   if (v) {
     if (auto* d = std::get_if<std::vector<double>>(&v->held)) return *d;
-    if (auto* s = std::get_if<std::vector<int64_t>>(&v->held)) return std::vector<double>(s->begin(), s->end());
-    if (auto* u = std::get_if<std::vector<uint64_t>>(&v->held)) return std::vector<double>(u->begin(), u->end());
+    if (auto* s = std::get_if<std::vector<int64_t>>(&v->held))
+      return std::vector<double>(s->begin(), s->end());
+    if (auto* u = std::get_if<std::vector<uint64_t>>(&v->held))
+      return std::vector<double>(u->begin(), u->end());
   }
   return wrong_kind(key, "an array of numbers", v);
 }

@@ -1,5 +1,5 @@
-// Metadata: the ordered key-value pairs of a model file, as GGUF types them. Kept in base because the tokenizer and the
-// architecture read it too and must not depend on a file format.
+// Metadata: the ordered key-value pairs of a model file, as GGUF types them. Kept in base because the
+// tokenizer and the architecture read it too and must not depend on a file format.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +16,29 @@ namespace edgellm {
 
 // Numbers are those of the GGUF specification.
 enum class MetadataType : uint32_t {
-  uint8 = 0, int8 = 1, uint16 = 2, int16 = 3, uint32 = 4, int32 = 5, float32 = 6,
-  boolean = 7, string = 8, array = 9, uint64 = 10, int64 = 11, float64 = 12,
+  uint8 = 0,
+  int8 = 1,
+  uint16 = 2,
+  int16 = 3,
+  uint32 = 4,
+  int32 = 5,
+  float32 = 6,
+  boolean = 7,
+  string = 8,
+  array = 9,
+  uint64 = 10,
+  int64 = 11,
+  float64 = 12,
 };
 
 std::string_view to_string(MetadataType type);
 
-// A value keeps the type it had in the file, so that a copy of the file is exact; integers of every width are held as
-// 64 bits, reals as double.
+// A value keeps the type it had in the file, so that a copy of the file is exact; integers of every width are
+// held as 64 bits, reals as double.
 struct MetadataValue {
-  using Held = std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<uint64_t>, std::vector<int64_t>,
-                            std::vector<double>, std::vector<bool>, std::vector<std::string>>;
+  using Held =
+      std::variant<uint64_t, int64_t, double, bool, std::string, std::vector<uint64_t>, std::vector<int64_t>,
+                   std::vector<double>, std::vector<bool>, std::vector<std::string>>;
   MetadataType type = MetadataType::uint32;
   MetadataType element_type = MetadataType::uint32;  // of the elements, when type is array
   Held held;
@@ -61,8 +73,8 @@ class Metadata {
   void set(std::string key, MetadataValue value);         // replaces in place, or appends
   bool remove(std::string_view key);
 
-  // Typed reads. An absent key or another kind of value is an Error that names the key. Integers of any width convert
-  // when the value fits; an integer reads as a real, never the reverse.
+  // Typed reads. An absent key or another kind of value is an Error that names the key. Integers of any width
+  // convert when the value fits; an integer reads as a real, never the reverse.
   Result<int64_t> integer(std::string_view key) const;
   Result<double> real(std::string_view key) const;
   Result<bool> boolean(std::string_view key) const;

@@ -1,13 +1,12 @@
 #include "core/base/output_file.h"
 
-#include <fcntl.h>
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace edgellm {
 namespace {
@@ -69,7 +68,9 @@ Status OutputFile::write(std::span<const std::byte> bytes) {
   return {};
 }
 
-Status OutputFile::write(std::string_view text) { return write(std::as_bytes(std::span(text))); }
+Status OutputFile::write(std::string_view text) {
+  return write(std::as_bytes(std::span(text)));
+}
 
 Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   EDGELLM_RETURN_IF_ERROR(flush());

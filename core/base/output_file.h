@@ -1,5 +1,6 @@
-// A file that appears under its name only when it is whole: written beside it under a temporary name, synced and renamed
-// by commit(). Without commit() the temporary file is removed and whatever was under the name before is untouched.
+// A file that appears under its name only when it is whole: written beside it under a temporary name, synced
+// and renamed by commit(). Without commit() the temporary file is removed and whatever was under the name
+// before is untouched.
 #pragma once
 
 #include <cstddef>
@@ -44,6 +45,7 @@ class OutputFile {
 // The whole of a small text file under `path`, all or nothing.
 Status write_text_file(const std::filesystem::path& path, std::string_view text);
 // Error when missing, unreadable or over `most_bytes`.
-Result<std::string> read_text_file(const std::filesystem::path& path, uint64_t most_bytes = uint64_t{1} << 32);
+Result<std::string> read_text_file(const std::filesystem::path& path,
+                                   uint64_t most_bytes = uint64_t{1} << 32);
 
 }  // namespace edgellm

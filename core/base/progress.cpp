@@ -9,7 +9,8 @@ double monotonic_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-ProgressMeter::ProgressMeter(const Progress& progress, std::string stage, double n_items, double n_done_before)
+ProgressMeter::ProgressMeter(const Progress& progress, std::string stage, double n_items,
+                             double n_done_before)
     : progress_(progress),
       stage_(std::move(stage)),
       n_items_(n_items),

@@ -1,4 +1,5 @@
-// Progress of one stage of long work. A library reports through a Progress it is given and never prints itself.
+// Progress of one stage of long work. A library reports through a Progress it is given and never prints
+// itself.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// Result<T>: a value or an Error. What a file, a user or the network can cause is returned this way; core and runtime
-// throw nothing of their own.
+// Result<T>: a value or an Error. What a file, a user or the network can cause is returned this way; core and
+// runtime throw nothing of their own.
 #pragma once
 
 #include <cassert>
@@ -70,16 +70,16 @@ using Status = Result<void>;
 #define EDGELLM_CONCAT(a, b) EDGELLM_CONCAT_INNER(a, b)
 
 // Leaves the function with the error of `expression`, if it has one.
-#define EDGELLM_RETURN_IF_ERROR(expression)                        \
-  do {                                                             \
-    if (auto edgellm_status = (expression); !edgellm_status.ok())  \
-      return edgellm_status.error();                               \
+#define EDGELLM_RETURN_IF_ERROR(expression)                                                      \
+  do {                                                                                           \
+    if (auto edgellm_status = (expression); !edgellm_status.ok()) return edgellm_status.error(); \
   } while (0)
 
-// EDGELLM_ASSIGN_OR_RETURN(auto file, MappedFile::open(path)): the value, or leaves the function with the error.
+// EDGELLM_ASSIGN_OR_RETURN(auto file, MappedFile::open(path)): the value, or leaves the function with the
+// error.
 #define EDGELLM_ASSIGN_OR_RETURN(declaration, expression) \
   EDGELLM_ASSIGN_OR_RETURN_INNER(EDGELLM_CONCAT(edgellm_result_, __LINE__), declaration, expression)
 #define EDGELLM_ASSIGN_OR_RETURN_INNER(temporary, declaration, expression) \
-  auto temporary = (expression);                                          \
-  if (!temporary.ok()) return temporary.error();                          \
+  auto temporary = (expression);                                           \
+  if (!temporary.ok()) return temporary.error();                           \
   declaration = std::move(temporary).value()

@@ -1,10 +1,9 @@
 #include "core/base/thread_pool.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 #include <algorithm>
 #include <fstream>
+#include <pthread.h>
+#include <sched.h>
 #include <string>
 
 namespace edgellm {

@@ -1,5 +1,5 @@
-// A fixed set of threads that run one function at a time together. The caller is thread 0. Dispatch takes about a
-// microsecond: idle threads spin briefly before they sleep, and nothing is allocated per call.
+// A fixed set of threads that run one function at a time together. The caller is thread 0. Dispatch takes
+// about a microsecond: idle threads spin briefly before they sleep, and nothing is allocated per call.
 #pragma once
 
 #include <atomic>
@@ -29,7 +29,8 @@ class ThreadPool {
              const_cast<void*>(static_cast<const void*>(&function)));
   }
 
-  // Calls function(begin, end, thread_index) for pieces of at most `piece` of [0, n), taken as threads become free.
+  // Calls function(begin, end, thread_index) for pieces of at most `piece` of [0, n), taken as threads become
+  // free.
   template <class Function>
   void parallel_for(size_t n, size_t piece, Function&& function) {
     next_.store(0, std::memory_order_relaxed);
@@ -58,8 +59,8 @@ class ThreadPool {
   std::atomic<bool> stopping_{false};
 };
 
-// The cores this process may use, fastest first; where the kernel tells capacities (big.LITTLE), only the cores of the
-// largest capacity.
+// The cores this process may use, fastest first; where the kernel tells capacities (big.LITTLE), only the
+// cores of the largest capacity.
 std::vector<int> usable_cores();
 
 }  // namespace edgellm
