@@ -1,0 +1,26 @@
+# Short names for the longer scripts; the build itself is CMake's (cmake --preset release, see CMakePresets.json).
+.PHONY: help quickstart build test format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make quickstart  packages, build, fetch a small model, fit it to 60% of its size, ask it a question"
+	@echo "make build       the program, at build/edgellm"
+	@echo "make test        every test: release, sanitizers, aarch64 under qemu, fuzz targets, format"
+	@echo "make format      format every source"
+	@echo "make clean       delete the build folders"
+
+quickstart:
+	@scripts/quickstart.sh
+
+build:
+	@scripts/install_packages.sh build
+	@scripts/build.sh
+
+test:
+	@scripts/test.sh
+
+format:
+	@scripts/format.sh
+
+clean:
+	rm -rf build build-test build-sanitize build-aarch64
