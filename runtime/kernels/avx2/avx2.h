@@ -1,0 +1,24 @@
+// The kernel table's functions for x86 CPUs with AVX2, FMA, F16C and BMI2; declared in
+// runtime/kernels/kernels.h.
+#pragma once
+
+#include "runtime/kernels/kernels.h"
+
+namespace edgellm::avx2 {
+
+void quantize_activations(ActivationFormat format, const float* x, size_t n_columns, void* row);
+void matrix_product(const MatrixProduct& product);
+size_t scratch_bytes(TensorType type, size_t n_columns);
+
+void attention(const AttentionArguments& arguments);
+size_t attention_scratch_bytes(size_t n_tokens, size_t n_heads, size_t head_width_k, size_t head_width_v);
+void rms_norm(const float* x, const float* weight, float epsilon, float* y, size_t n);
+void rope_interleaved(float* head, const float* cosine, const float* sine, size_t n_rotated);
+void rope_halves(float* head, const float* cosine, const float* sine, size_t n_rotated);
+void silu_times(const float* gate, const float* up, float* y, size_t n);
+void gelu_times(const float* gate, const float* up, float* y, size_t n);
+void add(const float* x, float* y, size_t n);
+void halves_from_floats(const float* x, uint16_t* y, size_t n);
+void q8_0_from_floats(const float* x, void* blocks, size_t n);
+
+}  // namespace edgellm::avx2
