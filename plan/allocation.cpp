@@ -87,10 +87,9 @@ Result<Allocation> allocate(std::span<const AllocationItem> items, uint64_t budg
       double option_cost = items[i].options[o].cost;
       for (size_t c = size_t(std::min<uint64_t>(extra, n_cells)); c < n_cells; ++c) {
         double total = cost[c - extra] + option_cost;
-        if (total < next[c]) {
-          next[c] = total;
-          taken[i][c] = uint16_t(o);
-        }
+        bool better = total < next[c];
+        next[c] = better ? total : next[c];
+        taken[i][c] = better ? uint16_t(o) : taken[i][c];
       }
     }
     std::swap(cost, next);
