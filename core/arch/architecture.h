@@ -50,7 +50,14 @@ struct ConfigRule {
   std::string_view gguf_key;  // "{}.block_count"
   std::string_view hf_key;    // "num_hidden_layers"
   MetadataType type;
-  std::string_view otherwise = {};  // value for an absent hf_key, as text; empty: the key is left out
+  // Value for an absent hf_key, as text; "=other_key" takes that key's value; empty: the GGUF key is left out.
+  std::string_view otherwise = {};
+};
+
+// What config.json must say where it says anything about it (as JSON text); written on the way back.
+struct ConfigConstant {
+  std::string_view hf_key;
+  std::string_view json;
 };
 
 struct Architecture {
@@ -64,8 +71,12 @@ struct Architecture {
   // n > 0: layer i sees only the sliding window unless (i + 1) % n == 0, and sliding layers use local_rope_base.
   uint32_t sliding_window_period = 0;
   float local_rope_base = 10000.0f;
+  // Models of exactly this many layers scale attention by 1 / sqrt(n_embedding / n_heads): gemma3 27B, which a GGUF
+  // file shows in no other way; the stock loader decides the same.
+  uint32_t n_layers_scaled_by_width = 0;
   std::span<const TensorRule> tensors;
   std::span<const ConfigRule> config;
+  std::span<const ConfigConstant> constants;
 };
 
 std::span<const Architecture* const> architectures();
@@ -89,7 +100,7 @@ struct Hyperparameters {
   float norm_epsilon = 1e-5f;
   float rope_base = 10000.0f;
   float rope_base_local = 10000.0f;  // of sliding-window layers
-  RopeScaling rope_scaling = RopeScaling::none;
+  RopeScaling rope_scaling = RopeScaling::none;  // of the layers that are not sliding
   float rope_scaling_factor = 1.0f;
   uint32_t rope_scaling_original_context = 0;
   uint32_t sliding_window = 0;         // 0: none
@@ -104,8 +115,12 @@ struct Hyperparameters {
   }
 };
 
-// n_vocabulary comes from "{}.vocab_size" or the length of tokenizer.ggml.tokens.
+// n_vocabulary is the length of tokenizer.ggml.tokens, or "{}.vocab_size" in a file without tokenizer. Every number is
+// checked against a limit, so that products of two or three of them fit 64 bits.
 Result<Hyperparameters> read_hyperparameters(const Metadata& metadata);
+
+// GGUF dimensions (innermost first) that the tensor of this role has in `layer` (0 outside the layers).
+std::vector<uint64_t> tensor_dimensions(const Hyperparameters& model, TensorRole role, uint32_t layer);
 
 // The GGUF name of a rule's tensor in a layer, and the way back. parse_tensor_name gives layer -1 for tensors outside
 // the layers, and null when the name is not one of the family's.
