@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "core/base/result.h"
 #include "core/blocks/tensor_type.h"
 
 namespace edgellm {
@@ -76,6 +77,8 @@ struct Kernels {
 
 // The fastest table this CPU can run, chosen once; the environment variable EDGELLM_ISA forces one by name.
 const Kernels& kernels();
+// The error to show a user whose EDGELLM_ISA names no table this CPU can run; kernels() is then the fastest.
+Status kernels_status();
 // Every table this CPU can run, the scalar reference (generic) first; tests compare the others with it.
 std::span<const Kernels* const> usable_kernels();
 

@@ -1,0 +1,91 @@
+#include "runtime/kernels/kernels.h"
+
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/kernels/activation_rows.h"
+#include "runtime/kernels/generic/generic.h"
+
+namespace edgellm {
+
+ActivationFormat activation_format(TensorType weights, size_t) {
+  switch (weights) {
+    case TensorType::Q4_0:
+    case TensorType::Q4_1:
+    case TensorType::Q5_0:
+    case TensorType::Q5_1:
+    case TensorType::Q8_0:
+    case TensorType::IQ4_NL:
+      return ActivationFormat::q8_32;
+    case TensorType::Q2_K:
+    case TensorType::Q3_K:
+    case TensorType::Q4_K:
+    case TensorType::Q5_K:
+    case TensorType::Q6_K:
+    case TensorType::IQ4_XS:
+      return ActivationFormat::q8_256;
+    default:
+      return ActivationFormat::f32;
+  }
+}
+
+size_t activation_bytes(ActivationFormat format, size_t n_columns) {
+  return activation_planes(format, n_columns).n_bytes;
+}
+
+namespace {
+
+#define EDGELLM_KERNEL_TABLE(isa, name)                                                            \
+  Kernels {                                                                                        \
+    name, isa::quantize_activations, isa::matrix_product, isa::scratch_bytes, isa::attention,      \
+        isa::attention_scratch_bytes, isa::rms_norm, isa::rope_interleaved, isa::rope_halves,      \
+        isa::silu_times, isa::gelu_times, isa::add, isa::halves_from_floats, isa::q8_0_from_floats \
+  }
+
+constexpr Kernels kGeneric = EDGELLM_KERNEL_TABLE(generic, "generic");
+// Slowest first.
+const std::vector<const Kernels*>& usable() {
+  static const std::vector<const Kernels*> tables = [] {
+    std::vector<const Kernels*> found = {&kGeneric};
+    return found;
+  }();
+  return tables;
+}
+
+struct Choice {
+  const Kernels* kernels;
+  Status status;
+};
+
+const Choice& choice() {
+  static const Choice chosen = [] {
+    const char* wanted = std::getenv("EDGELLM_ISA");
+    Choice best = {usable().back(), {}};
+    if (!wanted || !*wanted) return best;
+    std::string names;
+    for (const Kernels* table : usable()) {
+      if (std::string_view(table->name) == wanted) return Choice{table, {}};
+      names += names.empty() ? "" : ", ";
+      names += table->name;
+    }
+    best.status = Error{"EDGELLM_ISA is \"" + std::string(wanted) + "\"; this CPU can run " + names};
+    return best;
+  }();
+  return chosen;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  return *choice().kernels;
+}
+Status kernels_status() {
+  return choice().status;
+}
+std::span<const Kernels* const> usable_kernels() {
+  return usable();
+}
+
+}  // namespace edgellm
