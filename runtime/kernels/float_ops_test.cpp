@@ -127,6 +127,7 @@ TEST(FloatOps, CacheBlocksAreBitExactWithTheEncoder) {
   for (size_t i = 32; i < 64; ++i) x[i] = i == 40 ? -127.0f : float(i) - 45.5f;
   for (size_t i = 64; i < 32 * 20; ++i) x[i] *= 1000.0f;
   std::vector<uint8_t> wanted(n / 32 * 34);
+  ASSERT_NE(info(TensorType::Q8_0).encode, nullptr);
   info(TensorType::Q8_0).encode(x.data(), nullptr, wanted.data(), n);
   for_each_table([&](const Kernels& table) {
     std::vector<uint8_t> blocks(n / 32 * 34);
