@@ -32,7 +32,11 @@ constexpr std::string_view kHfCased = HF_CASED_BEGIN HF_CONTRACTIONS
     "?|" HF_CASED_END HF_CONTRACTIONS R"(?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|)" SPACES;
 constexpr std::string_view kBloom = R"( ?[^(\s|.,!?\x{2026}\x{3002}\x{ff0c}\x{3001}\x{964}\x{6d4}\x{60c})]+)";
 constexpr std::string_view kCjk = R"([\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+)";
-constexpr std::string_view kCjkHangul = R"([\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+)";
+// DeepSeek's classes hold white space outside ASCII; llama.cpp's do not match it.
+constexpr std::string_view kCjkHangul =
+    R"([\x{4e00}-\x{9fa5}\x{800}-\x{167f}\x{1681}-\x{1fff}\x{200b}-\x{2027}\x{202a}-\x{202e}\x{2030}-\x{205e})"
+    R"(\x{2060}-\x{2fff}\x{3001}-\x{4e00}\x{ac00}-\x{d7ff}]+)";
+constexpr std::string_view kHfCjkHangul = R"([\x{4e00}-\x{9fa5}\x{800}-\x{4e00}\x{ac00}-\x{d7ff}]+)";
 constexpr std::string_view kDigits3 = R"(\p{N}{1,3})";
 constexpr std::string_view kDeepseek3 = DEEPSEEK_WORD R"([\r\n]*|)" SPACES;
 
@@ -83,10 +87,14 @@ std::span<const PreTokenizerKind> pre_tokenizer_kinds() {
       {.names = {"falcon"}, .patterns = {R"([\p{P}$+<=>^~|`]+)", kGpt2, "[0-9][0-9][0-9]"}},
       {.names = {"deepseek-llm"},
        .patterns = {R"([\r\n])", kDeepseekLetters,
-                    R"(\s?[!-/:-~\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff5e}\x{2018}-\x{201f}\x{3000}-\x{3002}]+)",
-                    R"(\s+$)", kCjkHangul, R"(\p{N}+)"}},
+                    R"(\s?[!-/:-~\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff5e}\x{2018}-\x{201f}\x{3001}\x{3002}]+)",
+                    R"(\s+$)", kCjkHangul, R"(\p{N}+)"},
+       .hugging_face = {R"([\r\n])", kDeepseekLetters,
+                        R"(\s?[!-/:-~\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff5e}\x{2018}-\x{201f}\x{3000}-\x{3002}]+)",
+                        R"(\s+$)", kHfCjkHangul, R"(\p{N}+)"}},
       {.names = {"deepseek-coder"},
-       .patterns = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjkHangul, kDigit}},
+       .patterns = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kCjkHangul, kDigit},
+       .hugging_face = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kHfCjkHangul, kDigit}},
       {.names = {"deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"},
        .patterns = {kDigits3, kCjk, kDeepseek3}},
       {.names = {"spark2_5"}, .patterns = {kDigits3, kCjk, DEEPSEEK_WORD R"(|[\r\n]|\s+(?!\S)|\s+)", kDigit}},
