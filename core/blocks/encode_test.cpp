@@ -1,0 +1,249 @@
+// Encoding: error no worse than the reference encoder's, values on the grid kept, odd input survived.
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/base/float16.h"
+#include "core/blocks/grid_fit.h"
+#include "core/blocks/k_quants.h"
+#include "core/blocks/legacy.h"
+#include "core/blocks/tensor_type.h"
+
+namespace edgellm {
+namespace {
+
+constexpr TensorType kSearched[] = {TensorType::Q4_0, TensorType::Q4_1,   TensorType::Q5_0,
+                                    TensorType::Q5_1, TensorType::Q8_0,   TensorType::Q2_K,
+                                    TensorType::Q3_K, TensorType::Q4_K,   TensorType::Q5_K,
+                                    TensorType::Q6_K, TensorType::IQ4_NL, TensorType::IQ4_XS};
+
+std::filesystem::path shared_folder() {
+  if (const char* shared = std::getenv("EDGELLM_SHARED")) return shared;
+  const char* source = std::getenv("EDGELLM_SOURCE_DIR");
+  return std::filesystem::path(source ? source : ".") / ".." / "shared";
+}
+
+std::vector<uint8_t> encode(TensorType type, const std::vector<float>& values,
+                            const float* importance = nullptr) {
+  std::vector<uint8_t> blocks(row_bytes(type, values.size()).value());
+  info(type).encode(values.data(), importance, blocks.data(), values.size());
+  return blocks;
+}
+
+std::vector<float> decode(TensorType type, const std::vector<uint8_t>& blocks, size_t n_values) {
+  std::vector<float> values(n_values);
+  info(type).decode(blocks.data(), values.data(), n_values);
+  return values;
+}
+
+std::vector<float> round_trip(TensorType type, const std::vector<float>& values,
+                              const float* importance = nullptr) {
+  return decode(type, encode(type, values, importance), values.size());
+}
+
+// Heavy-tailed, as weights are.
+std::vector<float> random_values(size_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(n);
+  for (float& value : values) value = 0.02f * normal(random) * std::exp(0.4f * normal(random));
+  return values;
+}
+
+std::vector<float> random_importance(size_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> importance(n);
+  for (float& value : importance) value = std::exp(1.5f * normal(random));
+  return importance;
+}
+
+double squared_error(const std::vector<float>& a, const std::vector<float>& b,
+                     const std::vector<float>& weights = {}) {
+  double error = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    error += (weights.empty() ? 1.0 : double(weights[i])) * (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
+  return error;
+}
+
+double squared_sum(const std::vector<float>& values) {
+  return squared_error(values, std::vector<float>(values.size()));
+}
+
+TEST(Encode, ErrorIsWhatTheBitsAllow) {
+  auto values = random_values(4096, 1);
+  for (TensorType type : kSearched) {
+    double relative = squared_error(values, round_trip(type, values)) / squared_sum(values);
+    // A bit more divides the squared error by about four; the factor is for the tails.
+    // to spare.
+    EXPECT_LT(relative, 6.0 * std::pow(4.0, -info(type).bits_per_value())) << to_string(type);
+  }
+}
+
+TEST(Encode, ValuesOnTheFormatsOwnGridAreKept) {
+  auto original = random_values(8192, 2);
+  for (TensorType type : kSearched) {
+    auto values = round_trip(type, original);
+    double lost_first = squared_error(original, values),
+           lost_second = squared_error(values, round_trip(type, values));
+    EXPECT_LE(lost_second, 0.02 * lost_first) << to_string(type);
+  }
+}
+
+TEST(Encode, ImportanceLowersTheWeightedError) {
+  auto values = random_values(4096, 3), importance = random_importance(4096, 4);
+  for (TensorType type : kSearched) {
+    double with = squared_error(values, round_trip(type, values, importance.data()), importance);
+    double without = squared_error(values, round_trip(type, values), importance);
+    EXPECT_LT(with, without) << to_string(type);
+  }
+}
+
+TEST(Encode, UnusableImportanceCountsAsNone) {
+  auto values = random_values(512, 5);
+  std::vector<float> zeros(512, 0.0f), huge(512, std::numeric_limits<float>::infinity());
+  for (TensorType type : kSearched) {
+    EXPECT_EQ(encode(type, values, zeros.data()), encode(type, values)) << to_string(type);
+    EXPECT_EQ(encode(type, values, huge.data()), encode(type, values)) << to_string(type);
+  }
+}
+
+TEST(Encode, ScaleOfTheImportanceDoesNotMatter) {
+  auto values = random_values(512, 6), importance = random_importance(512, 7), scaled = importance;
+  for (float& weight : scaled) weight *= 0x1p-40f;
+  for (TensorType type : kSearched)
+    EXPECT_EQ(encode(type, values, importance.data()), encode(type, values, scaled.data()))
+        << to_string(type);
+}
+
+TEST(Encode, ZerosStayZeros) {
+  std::vector<float> zeros(512, 0.0f);
+  for (TensorType type : kSearched) EXPECT_EQ(round_trip(type, zeros), zeros) << to_string(type);
+}
+
+TEST(Encode, OneSidedAndConstantRunsAreFitted) {
+  std::vector<float> constant(256, 0.75f), positive(256);
+  for (size_t i = 0; i < positive.size(); ++i) positive[i] = 1.0f + float(i % 16) / 64.0f;
+  for (TensorType type : kSearched) {
+    EXPECT_LT(squared_error(constant, round_trip(type, constant)) / squared_sum(constant), 2e-3)
+        << to_string(type);
+    EXPECT_LT(squared_error(positive, round_trip(type, positive)) / squared_sum(positive), 2e-2)
+        << to_string(type);
+  }
+}
+
+TEST(Encode, ExtremeAndUnusableValuesDoNotCrash) {
+  auto values = random_values(512, 8);
+  for (float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+        -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::max(), 1e-40f, 1e-20f}) {
+    auto one = values, all = std::vector<float>(512, bad);
+    one[100] = bad;
+    for (TensorType type : kSearched) encode(type, one), encode(type, all);
+  }
+  // What is too large for a half-float scale saturates instead of becoming infinite.
+  std::vector<float> huge(256, 1e30f);
+  for (TensorType type : kSearched)
+    for (float value : round_trip(type, huge)) ASSERT_TRUE(std::isfinite(value)) << to_string(type);
+}
+
+TEST(Encode, TinyBlockScaleIsTheBestOfAllHalves) {
+  // Brute force over every positive and negative half float as the scale of a Q4_0 block.
+  for (unsigned seed = 0; seed < 4; ++seed) {
+    auto values = random_values(32, 20 + seed), weights = random_importance(32, 40 + seed);
+    double best = 1e30;
+    for (uint32_t half = 1; half < 65536; ++half) {
+      float scale = float_from_half(uint16_t(half));
+      if (!std::isfinite(scale) || std::fabs(scale) > 1.0f || std::fabs(scale) < 1e-4f) continue;
+      double error = 0;
+      for (size_t i = 0; i < 32; ++i) {
+        float code = std::nearbyint(values[i] / scale);
+        code = code < -8 ? -8 : code > 7 ? 7 : code;
+        error += double(weights[i]) * (values[i] - scale * code) * (values[i] - scale * code);
+      }
+      best = std::min(best, error);
+    }
+    EXPECT_LT(squared_error(values, round_trip(TensorType::Q4_0, values, weights.data()), weights),
+              1.3 * best);
+  }
+}
+
+TEST(GridFit, EveryInstructionSetGivesTheSameBits) {
+  auto values = random_values(32, 9), weights = random_importance(32, 10);
+  float scales[32], mins[32];
+  for (int c = 0; c < 32; ++c)
+    scales[c] = c == 7 ? 0.0f : 0.001f * float(c - 12), mins[c] = 0.003f * float(c % 5);
+  const GridFit& generic = *find_grid_fit("generic");
+  for (const char* name : {"avx2", "avx512"}) {
+    const GridFit* other = find_grid_fit(name);
+    if (!other) continue;
+    ScaleFit a = {}, b = {};
+    generic.scales(values.data(), weights.data(), 32, -4, 3, scales, 32, a);
+    other->scales(values.data(), weights.data(), 32, -4, 3, scales, 32, b);
+    EXPECT_EQ(std::memcmp(&a, &b, sizeof(a)), 0) << name;
+    generic.iq4_scales(values.data(), weights.data(), 32, scales, 32, a);
+    other->iq4_scales(values.data(), weights.data(), 32, scales, 32, b);
+    EXPECT_EQ(std::memcmp(&a, &b, sizeof(a)), 0) << name;
+    ScaleMinFit c = {}, d = {};
+    generic.scales_and_mins(values.data(), weights.data(), 32, 15, scales, mins, 32, c);
+    other->scales_and_mins(values.data(), weights.data(), 32, 15, scales, mins, 32, d);
+    EXPECT_EQ(std::memcmp(&c, &d, sizeof(c)), 0) << name;
+  }
+}
+
+std::vector<float> read_floats(const std::filesystem::path& npy) {
+  std::ifstream file(npy, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  if (bytes.size() < 10) return {};
+  size_t header = 10 + uint8_t(bytes[8]) + 256u * uint8_t(bytes[9]);
+  std::vector<float> values((bytes.size() - header) / 4);
+  std::memcpy(values.data(), bytes.data() + header, 4 * values.size());
+  return values;
+}
+
+TEST(Encode, WeightedErrorIsNotAboveTheReferenceEncoders) {
+  auto folder = shared_folder() / "golden";
+  std::ifstream file(folder / "quantize_ggml.jsonl");
+  auto input = read_floats(folder / "quantize_input.npy"),
+       importance = read_floats(folder / "quantize_imatrix.npy");
+  if (!file || input.size() != 5 * 512 || importance.size() != 512)
+    GTEST_SKIP() << "no goldens at " << folder;
+  int n_compared = 0;
+  std::string line;
+  while (std::getline(file, line)) {
+    auto golden = nlohmann::json::parse(line);
+    const TensorTypeInfo* row = find_tensor_type(golden["type"].get<std::string>());
+    ASSERT_TRUE(row);
+    if (!row->encode) continue;
+    bool weighted = golden["imatrix"];
+    std::string hex = golden["bytes_hex"];
+    std::vector<uint8_t> blocks(hex.size() / 2);
+    for (size_t i = 0; i < blocks.size(); ++i)
+      blocks[i] = uint8_t(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+    auto theirs = decode(row->type, blocks, input.size());
+    double our_error = 0, their_error = 0;
+    for (size_t begin = 0; begin < input.size(); begin += 512) {
+      std::vector<float> values(input.begin() + long(begin), input.begin() + long(begin + 512));
+      std::vector<float> reference(theirs.begin() + long(begin), theirs.begin() + long(begin + 512));
+      auto weights = weighted ? importance : std::vector<float>();
+      our_error += squared_error(
+          values, round_trip(row->type, values, weighted ? importance.data() : nullptr), weights);
+      their_error += squared_error(values, reference, weights);
+    }
+    EXPECT_LE(our_error, their_error * (1 + 1e-6))
+        << row->name << (weighted ? " with" : " without") << " importance";
+    ++n_compared;
+  }
+  EXPECT_GT(n_compared, 20);
+}
+
+}  // namespace
+}  // namespace edgellm
