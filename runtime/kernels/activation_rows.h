@@ -14,6 +14,7 @@ struct ActivationPlanes {
   size_t scales;       // float [n_columns / 32 or 256]; value = scale * code
   size_t scaled_sums;  // q8_32 only: float [n_columns / 32], scale * (sum of the codes)
   size_t sums;         // q8_256 only: int16 [n_columns / 16], sum of the codes
+  size_t sums_of_32;   // q8_256 only: int16 [n_columns / 32]
   // int32, -128 * (sum of the codes): what an accumulator starts from when the weights' codes have 128 added
   // to make them unsigned. q8_32: [n_columns / 32]; q8_256: [n_columns / 16].
   size_t biases;
@@ -37,7 +38,8 @@ static inline ActivationPlanes activation_planes(ActivationFormat format, size_t
   } else {
     planes.scales = whole_lines(n_columns);
     planes.sums = planes.scales + whole_lines(n_columns / 256 * 4);
-    planes.biases = planes.sums + whole_lines(n_columns / 16 * 2);
+    planes.sums_of_32 = planes.sums + whole_lines(n_columns / 16 * 2);
+    planes.biases = planes.sums_of_32 + whole_lines(n_columns / 32 * 2);
     planes.block_biases = planes.biases + whole_lines(n_columns / 16 * 4);
     planes.n_bytes = planes.block_biases + whole_lines(n_columns / 256 * 4);
   }

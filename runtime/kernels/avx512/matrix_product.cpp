@@ -1,0 +1,104 @@
+#include <cstring>
+
+#include "runtime/kernels/activation_rows.h"
+#include "runtime/kernels/avx512/avx512.h"
+#include "runtime/kernels/avx512/products.h"
+#include "runtime/kernels/avx512/vectors.h"
+
+namespace edgellm::avx512 {
+namespace {
+
+// From this many tokens on, unpacking a panel costs less than unpacking every row for every token.
+constexpr size_t kMinTokensOfPanels = 4;
+
+inline __m512 magnitude(__m512 x) {
+  return _mm512_abs_ps(x);
+}
+
+inline float inverse_of(float largest) {
+  // Below this the inverse would overflow; such values are as good as zero.
+  return largest > 1e-30f ? 127.0f / largest : 0.0f;
+}
+
+inline __m512i rounded(const float* x, __m512 inverse) {
+  return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), inverse));
+}
+
+void quantize_by_32(const float* x, size_t n_columns, uint8_t* row) {
+  const ActivationPlanes planes = activation_planes(ActivationFormat::q8_32, n_columns);
+  auto scales = reinterpret_cast<float*>(row + planes.scales);
+  auto scaled_sums = reinterpret_cast<float*>(row + planes.scaled_sums);
+  auto biases = reinterpret_cast<int32_t*>(row + planes.biases);
+  for (size_t b = 0; b < n_columns / 32; ++b, x += 32) {
+    float largest = _mm512_reduce_max_ps(
+        _mm512_max_ps(magnitude(_mm512_loadu_ps(x)), magnitude(_mm512_loadu_ps(x + 16))));
+    const __m512 inverse = _mm512_set1_ps(inverse_of(largest));
+    __m512i low = rounded(x, inverse), high = rounded(x + 16, inverse);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 32 * b), _mm512_cvtepi32_epi8(low));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 32 * b + 16), _mm512_cvtepi32_epi8(high));
+    int32_t sum = _mm512_reduce_add_epi32(_mm512_add_epi32(low, high));
+    scales[b] = largest / 127.0f;
+    scaled_sums[b] = scales[b] * float(sum);
+    biases[b] = -128 * sum;
+  }
+}
+
+void quantize_by_256(const float* x, size_t n_columns, uint8_t* row) {
+  const ActivationPlanes planes = activation_planes(ActivationFormat::q8_256, n_columns);
+  auto scales = reinterpret_cast<float*>(row + planes.scales);
+  auto sums = reinterpret_cast<int16_t*>(row + planes.sums);
+  auto sums_of_32 = reinterpret_cast<int16_t*>(row + planes.sums_of_32);
+  auto biases = reinterpret_cast<int32_t*>(row + planes.biases);
+  auto block_biases = reinterpret_cast<int32_t*>(row + planes.block_biases);
+  for (size_t b = 0; b < n_columns / 256; ++b, x += 256) {
+    __m512 peaks = _mm512_setzero_ps();
+    for (size_t i = 0; i < 256; i += 16) peaks = _mm512_max_ps(peaks, magnitude(_mm512_loadu_ps(x + i)));
+    const float largest = _mm512_reduce_max_ps(peaks);
+    const __m512 inverse = _mm512_set1_ps(inverse_of(largest));
+    scales[b] = largest / 127.0f;
+    int32_t block_sum = 0;
+    for (size_t sub = 0; sub < 16; ++sub) {
+      __m512i codes = rounded(x + 16 * sub, inverse);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 256 * b + 16 * sub), _mm512_cvtepi32_epi8(codes));
+      int32_t sum = _mm512_reduce_add_epi32(codes);
+      sums[16 * b + sub] = int16_t(sum);
+      biases[16 * b + sub] = -128 * sum;
+      block_sum += sum;
+    }
+    for (size_t sub = 0; sub < 8; ++sub)
+      sums_of_32[8 * b + sub] = int16_t(sums[16 * b + 2 * sub] + sums[16 * b + 2 * sub + 1]);
+    block_biases[b] = -128 * block_sum;
+  }
+}
+
+}  // namespace
+
+void quantize_activations(ActivationFormat format, const float* x, size_t n_columns, void* row) {
+  switch (format) {
+    case ActivationFormat::f32:
+      memcpy(row, x, n_columns * sizeof(float));
+      return;
+    case ActivationFormat::q8_32:
+      return quantize_by_32(x, n_columns, static_cast<uint8_t*>(row));
+    case ActivationFormat::q8_256:
+      return quantize_by_256(x, n_columns, static_cast<uint8_t*>(row));
+  }
+}
+
+void matrix_product(const MatrixProduct& p) {
+  switch (activation_format(p.type, p.n_columns)) {
+    case ActivationFormat::f32:
+      return multiply_floats(p);
+    case ActivationFormat::q8_32:
+      return p.n_tokens < kMinTokensOfPanels ? multiply_legacy_rows(p) : multiply_panels(p);
+    case ActivationFormat::q8_256:
+      return p.n_tokens < kMinTokensOfPanels ? multiply_k_quant_rows(p) : multiply_panels(p);
+  }
+}
+
+size_t scratch_bytes(TensorType type, size_t n_columns) {
+  return activation_format(type, n_columns) == ActivationFormat::f32 ? float_scratch_bytes(n_columns)
+                                                                     : panel_scratch_bytes(n_columns);
+}
+
+}  // namespace edgellm::avx512
