@@ -8,7 +8,13 @@
 #include "runtime/kernels/activation_rows.h"
 #include "runtime/kernels/generic/generic.h"
 #if defined(__x86_64__)
+#include "runtime/kernels/avx2/avx2.h"
 #include "runtime/kernels/avx512/avx512.h"
+#endif
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+
+#include "runtime/kernels/neon/neon.h"
 #endif
 
 namespace edgellm {
@@ -49,14 +55,37 @@ namespace {
 
 constexpr Kernels kGeneric = EDGELLM_KERNEL_TABLE(generic, "generic");
 #if defined(__x86_64__)
+constexpr Kernels kAvx2 = EDGELLM_KERNEL_TABLE(avx2, "avx2");
 constexpr Kernels kAvx512 = EDGELLM_KERNEL_TABLE(avx512, "avx512");
 
-// __builtin_cpu_supports also asks the system whether it saves the registers.
+// __builtin_cpu_supports also asks the system whether it saves the registers; it does not know F16C, which every CPU
+// with AVX2 has.
+bool cpu_has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+}
 bool cpu_has_avx512() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+  return cpu_has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
          __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+}
+#endif
+
+#if defined(__aarch64__)
+constexpr Kernels kNeon = EDGELLM_KERNEL_TABLE(neon, "neon");
+constexpr Kernels neon_with_i8mm() {
+  Kernels table = kNeon;
+  table.name = "neon-i8mm";
+  table.matrix_product = neon::matrix_product_i8mm;
+  return table;
+}
+constexpr Kernels kNeonI8mm = neon_with_i8mm();
+
+bool cpu_has_dotprod() {
+  constexpr unsigned long kNeeded = HWCAP_ASIMDDP | HWCAP_ASIMDHP | HWCAP_FPHP;
+  return (getauxval(AT_HWCAP) & kNeeded) == kNeeded;
+}
+bool cpu_has_i8mm() {
+  return cpu_has_dotprod() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM);
 }
 #endif
 
@@ -65,7 +94,12 @@ const std::vector<const Kernels*>& usable() {
   static const std::vector<const Kernels*> tables = [] {
     std::vector<const Kernels*> found = {&kGeneric};
 #if defined(__x86_64__)
+    if (cpu_has_avx2()) found.push_back(&kAvx2);
     if (cpu_has_avx512()) found.push_back(&kAvx512);
+#endif
+#if defined(__aarch64__)
+    if (cpu_has_dotprod()) found.push_back(&kNeon);
+    if (cpu_has_i8mm()) found.push_back(&kNeonI8mm);
 #endif
     return found;
   }();

@@ -7,6 +7,8 @@ namespace edgellm::neon {
 
 void quantize_activations(ActivationFormat format, const float* x, size_t n_columns, void* row);
 void matrix_product(const MatrixProduct& product);
+// For CPUs that also have the int8 matrix multiply; the only function of the table "neon-i8mm" that differs.
+void matrix_product_i8mm(const MatrixProduct& product);
 size_t scratch_bytes(TensorType type, size_t n_columns);
 
 void attention(const AttentionArguments& arguments);
