@@ -134,7 +134,7 @@ void halves_from_floats(const float* x, uint16_t* y, size_t n) {
   for (; i < n; ++i) y[i] = half_from_float(x[i]);
 }
 
-// The same arithmetic as the Q8_0 encoder of core/blocks, bit by bit: halves are rounded away from zero.
+// Bit by bit what the generic table does: scale = largest / 127, codes rounded with halves away from zero.
 void q8_0_from_floats(const float* x, void* blocks, size_t n) {
   constexpr size_t kBlock = 32, kBlockBytes = 34;
   uint8_t* block = static_cast<uint8_t*>(blocks);
@@ -149,7 +149,7 @@ void q8_0_from_floats(const float* x, void* blocks, size_t n) {
     uint16_t half = half_from_float(scale);
     memcpy(block, &half, sizeof(half));
     for (size_t k = 0; k < kBlock; k += kWidth) {
-      // Opaque, or the product and the sum below would be fused and round otherwise than the encoder.
+      // Opaque, or the product and the sum below would be fused and round otherwise.
       Vector v = opaque(load(x + i + k) * splat(inverse));
       IntVector half_away = ((IntVector)v & INT32_MIN) | (IntVector)splat(0.49999997f);
       IntVector rounded = __builtin_convertvector(v + (Vector)half_away, IntVector);

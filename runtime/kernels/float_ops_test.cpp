@@ -119,7 +119,17 @@ TEST(FloatOps, HalvesAreRoundedToTheNearestEven) {
   });
 }
 
-TEST(FloatOps, CacheBlocksAreBitExactWithTheEncoder) {
+// The plain rule, without the search for a better scale that core/blocks' encoder does for weights.
+void encode_cache_block(const float* x, uint8_t* block) {
+  float largest = 0;
+  for (int k = 0; k < 32; ++k) largest = std::fmax(largest, std::fabs(x[k]));
+  float scale = largest / 127.0f, inverse = scale > 0 ? 1.0f / scale : 0.0f;
+  uint16_t half = half_from_float(scale);
+  memcpy(block, &half, sizeof(half));
+  for (int k = 0; k < 32; ++k) block[2 + k] = uint8_t(int8_t(std::round(x[k] * inverse)));
+}
+
+TEST(FloatOps, CacheBlocksAreBitExact) {
   size_t n = 32 * 300;
   std::vector<float> x = random_values(n, 9);
   for (size_t i = 0; i < 32; ++i) x[i] = 0;
@@ -127,8 +137,7 @@ TEST(FloatOps, CacheBlocksAreBitExactWithTheEncoder) {
   for (size_t i = 32; i < 64; ++i) x[i] = i == 40 ? -127.0f : float(i) - 45.5f;
   for (size_t i = 64; i < 32 * 20; ++i) x[i] *= 1000.0f;
   std::vector<uint8_t> wanted(n / 32 * 34);
-  ASSERT_NE(info(TensorType::Q8_0).encode, nullptr);
-  info(TensorType::Q8_0).encode(x.data(), nullptr, wanted.data(), n);
+  for (size_t b = 0; b < n / 32; ++b) encode_cache_block(x.data() + 32 * b, wanted.data() + 34 * b);
   for_each_table([&](const Kernels& table) {
     std::vector<uint8_t> blocks(n / 32 * 34);
     table.q8_0_from_floats(x.data(), blocks.data(), n);

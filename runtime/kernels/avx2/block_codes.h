@@ -60,7 +60,7 @@ inline float float_of(uint16_t half) {
 
 // Bits `shift` and up of every byte, as many as `mask` has.
 inline __m256i bits_of(__m256i bytes, int shift, int mask) {
-  return _mm256_and_si256(_mm256_srli_epi16(bytes, shift), _mm256_set1_epi8(char(mask)));
+  return _mm256_and_si256(shift ? _mm256_srli_epi16(bytes, shift) : bytes, _mm256_set1_epi8(char(mask)));
 }
 
 // 16 bytes: their low halves, then their high ones.

@@ -13,6 +13,8 @@ namespace edgellm::avx2 {
 namespace {
 
 constexpr size_t kRowsAtOnce = 32, kColumnsAtOnce = 256;  // a multiple of every block
+// Up to so many tokens turning tiles of weights costs more than it saves.
+constexpr size_t kMostTokensRowByRow = 10;
 
 inline Vector load_as_floats(const float* x) {
   return load(x);
@@ -159,7 +161,7 @@ void multiply_floats(const MatrixProduct& p) {
   const Rows rows = {type, static_cast<const uint8_t*>(p.weights),
                      p.n_columns / type.n_values_per_block * type.n_bytes_per_block};
   size_t row = p.first_row;
-  if (p.n_tokens > kFewTokens) {
+  if (p.n_tokens > kMostTokensRowByRow) {
     while (p.end_row - row >= kWidth) {
       size_t n_rows = p.end_row - row < kRowsAtOnce ? (p.end_row - row) / kWidth * kWidth : kRowsAtOnce;
       multiply_tile_of_rows(p, rows, row, n_rows);

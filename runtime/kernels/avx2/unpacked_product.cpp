@@ -24,7 +24,7 @@ struct Shape {
   static constexpr size_t kRun = kFitting < kSteps ? kFitting : kSteps;
   static constexpr size_t kSubBlocks = Block::n_values / Codes<Block>::kSubBlock;
   // What fits 16 registers.
-  static constexpr size_t kTokens = kPlanes == 2 ? 4 : 2, kPanels = kPlanes == 2 ? 1 : 2;
+  static constexpr size_t kTokens = kPlanes == 2 ? 4 : 4, kPanels = kPlanes == 2 ? 1 : 2;
 };
 
 // One block of eight rows. codes: [columns / 4][row][4]; the rest a lane per row.
@@ -176,6 +176,8 @@ inline void multiply_run(const uint8_t* const (&codes)[PANELS], size_t plane_byt
         for (size_t plane = 0; plane < kPlanes; ++plane) {
           __m256i products = _mm256_maddubs_epi16(weights[p][plane], activations);
           sums[t][p][plane] = step ? _mm256_add_epi16(sums[t][p][plane], products) : products;
+          // Hidden, or GCC turns the chain of sums into a tree that does not fit the registers.
+          __asm__("" : "+x"(sums[t][p][plane]));
         }
       }
     }
