@@ -33,41 +33,33 @@ inline const float* token_row(const MatrixProduct& p, size_t token_bytes, size_t
   return reinterpret_cast<const float*>(static_cast<const uint8_t*>(p.activations) + token * token_bytes);
 }
 
-// n_rows <= 4 rows, row_bytes apart, against one token.
-template <Widen widen, size_t n_rows>
-inline void multiply_rows(const uint8_t* rows, size_t row_bytes, const float* x, size_t n_columns,
-                          float* output) {
+// One row against one token. Rows are read in the order in which they lie, which memory likes best; sharing
+// the activations' loads between rows would gain nothing.
+template <Widen widen>
+inline float multiply_row(const uint8_t* row, size_t bytes_per_value, const float* x, size_t n_columns) {
   __m512 acc[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
   size_t column = 0;
-  for (; column + 16 <= n_columns; column += 16) {
-    __m512 activations = _mm512_loadu_ps(x + column);
-    for (size_t r = 0; r < n_rows; ++r)
-      acc[r] = _mm512_fmadd_ps(widen(rows + r * row_bytes, column, 0xffff), activations, acc[r]);
+  for (; column + 64 <= n_columns; column += 64) {
+    prefetch(row + column * bytes_per_value + kPrefetchBytes, 64 * bytes_per_value);
+    for (size_t i = 0; i < 4; ++i)
+      acc[i] =
+          _mm512_fmadd_ps(widen(row, column + 16 * i, 0xffff), _mm512_loadu_ps(x + column + 16 * i), acc[i]);
   }
-  if (column < n_columns) {
+  for (; column < n_columns; column += 16) {
     const __mmask16 mask = first_lanes(n_columns - column);
-    __m512 activations = _mm512_maskz_loadu_ps(mask, x + column);
-    for (size_t r = 0; r < n_rows; ++r)
-      acc[r] = _mm512_fmadd_ps(widen(rows + r * row_bytes, column, mask), activations, acc[r]);
+    acc[0] = _mm512_fmadd_ps(widen(row, column, mask), _mm512_maskz_loadu_ps(mask, x + column), acc[0]);
   }
-  _mm_mask_storeu_ps(output, __mmask8((1u << n_rows) - 1), sums_of(acc));
+  return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(acc[0], acc[1]), _mm512_add_ps(acc[2], acc[3])));
 }
 
 template <Widen widen>
 void multiply_few(const MatrixProduct& p, size_t row_bytes, size_t token_bytes) {
-  for (size_t row = p.first_row; row < p.end_row;) {
-    auto rows = static_cast<const uint8_t*>(p.weights) + row * row_bytes;
-    const bool four = row + 4 <= p.end_row;
-    for (size_t token = 0; token < p.n_tokens; ++token) {
-      const float* x = token_row(p, token_bytes, token);
-      float* output = p.output + token * p.output_stride + row;
-      if (four) {
-        multiply_rows<widen, 4>(rows, row_bytes, x, p.n_columns, output);
-      } else {
-        multiply_rows<widen, 1>(rows, row_bytes, x, p.n_columns, output);
-      }
-    }
-    row += four ? 4 : 1;
+  const size_t bytes_per_value = row_bytes / p.n_columns;
+  for (size_t row = p.first_row; row < p.end_row; ++row) {
+    auto weights = static_cast<const uint8_t*>(p.weights) + row * row_bytes;
+    for (size_t token = 0; token < p.n_tokens; ++token)
+      p.output[token * p.output_stride + row] =
+          multiply_row<widen>(weights, bytes_per_value, token_row(p, token_bytes, token), p.n_columns);
   }
 }
 
@@ -78,9 +70,8 @@ void multiply_few_decoded(const MatrixProduct& p, size_t row_bytes, size_t token
   for (size_t row = p.first_row; row < p.end_row; ++row) {
     decode(static_cast<const uint8_t*>(p.weights) + row * row_bytes, values, p.n_columns);
     for (size_t token = 0; token < p.n_tokens; ++token)
-      multiply_rows<widen_f32, 1>(reinterpret_cast<const uint8_t*>(values), 0,
-                                  token_row(p, token_bytes, token), p.n_columns,
-                                  p.output + token * p.output_stride + row);
+      p.output[token * p.output_stride + row] = multiply_row<widen_f32>(
+          reinterpret_cast<const uint8_t*>(values), 0, token_row(p, token_bytes, token), p.n_columns);
   }
 }
 

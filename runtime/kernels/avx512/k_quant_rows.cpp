@@ -257,6 +257,7 @@ inline void multiply_group(const Format& format, const MatrixProduct& p, const A
   using Block = typename Format::Block;
   const size_t n_blocks = p.n_columns / 256;
   const Block* blocks = static_cast<const Block*>(p.weights) + row * n_blocks;
+  const uint8_t* next = reinterpret_cast<const uint8_t*>(blocks + 4 * n_blocks) + kPrefetchBytes;
   for (size_t token = 0; token < p.n_tokens; ++token) {
     auto activations = static_cast<const uint8_t*>(p.activations) + token * planes.n_bytes;
     auto codes = reinterpret_cast<const int8_t*>(activations);
@@ -270,9 +271,7 @@ inline void multiply_group(const Format& format, const MatrixProduct& p, const A
       const __m512 activation_scale = _mm512_set1_ps(scales[b]);
       for (size_t r = 0; r < n_rows; ++r) {
         const Block& block = blocks[r * n_blocks + b];
-        // The same block of the next group of rows; past the end of the weights a prefetch does nothing.
-        const char* next = reinterpret_cast<const char*>(&block + 4 * n_blocks);
-        for (size_t line = 0; line < sizeof(Block); line += 64) _mm_prefetch(next + line, _MM_HINT_T0);
+        prefetch(next + (4 * b + r) * sizeof(Block), sizeof(Block));
         acc[r] = format.add(acc[r], block, a, activation_scale);
       }
     }

@@ -205,6 +205,7 @@ inline void multiply_group(const Format& format, const MatrixProduct& p, const A
   using Block = typename Format::Block;
   const size_t n_blocks = p.n_columns / 32;
   const Block* blocks = static_cast<const Block*>(p.weights) + row * n_blocks;
+  const uint8_t* next = reinterpret_cast<const uint8_t*>(blocks + 4 * n_blocks) + kPrefetchBytes;
   for (size_t token = 0; token < p.n_tokens; ++token) {
     auto activations = static_cast<const uint8_t*>(p.activations) + token * planes.n_bytes;
     __m512 acc[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
@@ -214,9 +215,7 @@ inline void multiply_group(const Format& format, const MatrixProduct& p, const A
       load_activations(format, a, activations, planes, b, 4);
       for (size_t r = 0; r < n_rows; ++r) {
         const Block* at = blocks + r * n_blocks + b;
-        // The same blocks of the next group of rows; past the end of the weights a prefetch does nothing.
-        const char* next = reinterpret_cast<const char*>(at + 4 * n_blocks);
-        for (size_t line = 0; line < 4 * sizeof(Block); line += 64) _mm_prefetch(next + line, _MM_HINT_T0);
+        prefetch(next + (4 * b + 4 * r) * sizeof(Block), 4 * sizeof(Block));
         acc[r] = format.add_blocks(acc[r], at, 4, a);
       }
     }

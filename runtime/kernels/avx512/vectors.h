@@ -58,6 +58,18 @@ inline __m512i dot4(__m512i acc, __m512i unsigned_bytes, __m512i signed_bytes) {
   return _mm512_dpbusd_epi32(acc, unsigned_bytes, signed_bytes);
 }
 
+// Few tokens: the bytes that come this far after the ones of the current group of rows are fetched while it
+// is computed, in the order in which they lie; a group's own order jumps between its rows, which hardware
+// does not foresee. Into the second-level cache, for the first has too few misses in flight. Past the end of
+// the weights nothing happens.
+constexpr size_t kPrefetchBytes = 8192;
+
+inline void prefetch(const void* p, size_t n_bytes) {
+  auto bytes = reinterpret_cast<uintptr_t>(p);
+  for (size_t line = 0; line < n_bytes; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(bytes + line), _MM_HINT_T1);
+}
+
 // The sums of four vectors.
 inline __m128 sums_of(const __m512 (&v)[4]) {
   __m256 h[4];
