@@ -3,12 +3,13 @@
 
     tokenizer_golden.py tiny                          # tests/data/text/: two vocabularies of our own and what llama.cpp
                                                       # makes of our own lines with them, and with every pre-tokenizer
+    tokenizer_golden.py sentencepiece                 # there too: a model file of SentencePiece with its own tokens
     tokenizer_golden.py record MODEL.gguf OUT.jsonl [--lines 10000] [--seed 1] [--texts FOLDER]
                                                       # mixed lines (and lines of FOLDER's files) with MODEL's tokens
 
 A recording is compared with:  EDGELLM_TOKENIZER_RECORDING=OUT.jsonl core_text_test --gtest_filter='*Recording*'
 
-Needs `pip install llama-cpp-python gguf`.
+Needs `pip install llama-cpp-python gguf`, and sentencepiece for its part.
 """
 import argparse, collections, ctypes, json, os, random, sys, tempfile
 
@@ -231,6 +232,22 @@ def tiny_spm(path):
                      add_space_prefix=True)
 
 
+def tiny_sentencepiece(folder):
+    """A model file of SentencePiece itself with its own tokens; needs `pip install sentencepiece`."""
+    import sentencepiece
+    with tempfile.TemporaryDirectory() as temporary:
+        text, prefix = os.path.join(temporary, "text"), os.path.join(temporary, "tiny")
+        with open(text, "w", encoding="utf-8") as out:
+            out.write("\n".join(l for l in training_lines() if "\n" not in l and "\r" not in l))
+        sentencepiece.SentencePieceTrainer.train(
+            input=text, model_prefix=prefix, vocab_size=800, model_type="bpe", byte_fallback=True, character_coverage=0.98,
+            normalization_rule_name="identity", remove_extra_whitespaces=False, hard_vocab_limit=False)
+        with open(prefix + ".model", "rb") as file, open(os.path.join(folder, "sentencepiece.model"), "wb") as out:
+            out.write(file.read())
+    model = sentencepiece.SentencePieceProcessor(model_file=os.path.join(folder, "sentencepiece.model"))
+    dump([{"text": l, "ids": model.encode(l)} for l in own_lines() if "\r" not in l], os.path.join(folder, "sentencepiece.jsonl"))
+
+
 def pre_tokenizer_names():
     """The first name of every row of the table in the source."""
     import re
@@ -266,6 +283,10 @@ def tiny(a):
     dump([{"text": t, "of": [{"names": n, "ids": json.loads(i)} for i, n in r.items()]} for t, r in zip(texts, results)], out)
 
 
+def sentencepiece_files(_):
+    tiny_sentencepiece(os.path.join(ROOT, "tests/data/text"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -273,6 +294,7 @@ def main():
     one.add_argument("--lines", type=int, default=40, help="random lines for the pre-tokenizers")
     one.add_argument("--out", help="where the pre-tokenizers' tokens go (a larger set need not be kept)")
     one.set_defaults(run=tiny)
+    commands.add_parser("sentencepiece").set_defaults(run=sentencepiece_files)
     one = commands.add_parser("record")
     one.add_argument("model"), one.add_argument("out")
     one.add_argument("--lines", type=int, default=10000), one.add_argument("--seed", type=int, default=1)

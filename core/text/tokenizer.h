@@ -1,5 +1,5 @@
-// Tokenizers as models carry them: SentencePiece unigram-by-score merges (SPM) and byte-level BPE, built from GGUF
-// metadata or from a Hugging Face tokenizer.json. Token for token equal to llama.cpp.
+// Tokenizers as models carry them: SentencePiece unigram-by-score merges (SPM) and byte-level BPE, built from
+// GGUF metadata or from a Hugging Face tokenizer.json. Token for token equal to llama.cpp.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,8 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  // Keys tokenizer.ggml.*. Error for a missing or inconsistent vocabulary, or an unknown tokenizer or pre-tokenizer.
+  // Keys tokenizer.ggml.*. Error for a missing or inconsistent vocabulary, or an unknown tokenizer or
+  // pre-tokenizer.
   static Result<Tokenizer> from_metadata(const Metadata& metadata);
 
   Tokenizer(Tokenizer&&) noexcept;
@@ -51,9 +52,24 @@ class Tokenizer {
   std::unique_ptr<State> state_;
 };
 
-// Adds tokenizer.ggml.* (and tokenizer.chat_template) to `metadata` from a Hugging Face folder's tokenizer.json,
-// tokenizer_config.json, special_tokens_map.json and generation_config.json, as llama.cpp's converter would.
+// Adds tokenizer.ggml.* (and tokenizer.chat_template) to `metadata` from a Hugging Face folder's
+// tokenizer.json, tokenizer_config.json, special_tokens_map.json and generation_config.json, as llama.cpp's
+// converter would. tokenizer.model, where there is one and the tokenizer is no byte-level BPE, gives the
+// exact scores. On an Error `metadata` is as it was.
 Status tokenizer_metadata_from_hf(const std::filesystem::path& folder, Metadata& metadata);
+
+// The same from the files' contents; an empty one counts as absent.
+struct HuggingFaceTokenizerFiles {
+  std::string tokenizer = {};           // tokenizer.json
+  std::string tokenizer_config = {};    // tokenizer_config.json
+  std::string special_tokens_map = {};  // special_tokens_map.json
+  std::string generation_config = {};   // generation_config.json
+  std::string config = {};              // config.json: vocab_size and special token numbers
+  std::string chat_template = {};       // chat_template.jinja
+  std::string sentencepiece = {};       // tokenizer.model
+};
+Status tokenizer_metadata_from_hf_files(const HuggingFaceTokenizerFiles& files, Metadata& metadata);
+
 // The way back: writes tokenizer.json and tokenizer_config.json into `folder` from tokenizer.ggml.*.
 Status write_hf_tokenizer(const Metadata& metadata, const std::filesystem::path& folder);
 
