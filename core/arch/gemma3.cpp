@@ -54,6 +54,7 @@ constexpr ConfigConstant kConstants[] = {
     {"rope_local_base_freq", "10000.0"},
     {"sliding_window_pattern", "6"},
     {"attn_logit_softcapping", "null"},
+    {"use_bidirectional_attention", "false"},
 };
 
 }  // namespace
@@ -71,6 +72,7 @@ const Architecture kGemma3 = {
     .tensors = kTensors,
     .config = kConfig,
     .constants = kConstants,
+    .hf_attention_scale_key = "query_pre_attn_scalar",
 };
 
 }  // namespace edgellm
