@@ -17,7 +17,7 @@ struct Levels {
   bool iq4;  // the uneven levels of IQ4 instead of whole numbers from low to high
   float low, high;
   const float* targets;  // [n_targets]: the scales tried put the value of largest magnitude at one of these
-  int n_targets;         // a multiple of kCandidateStep
+  int n_targets;         // a multiple of 4; of each four only the best is refitted again
 };
 
 // Of each candidate c: weighted squared error of the values rounded to its grid, and the least-squares scale

@@ -25,10 +25,11 @@ constexpr std::array<float, 2 * n> two_sided(float first, float step) {
 }
 
 constexpr auto kTargets3 = two_sided<32>(1.50f, 0.125f);
-constexpr auto kTargets4 = two_sided<32>(4.0f, 0.20f);
-constexpr auto kTargets5 = two_sided<32>(12.0f, 0.25f);
+constexpr auto kTargets4 = two_sided<24>(4.0f, 0.30f);
+constexpr auto kTargets5 = two_sided<24>(12.0f, 0.40f);
 constexpr auto kTargets6 = two_sided<32>(26.0f, 0.25f);
-constexpr auto kTargets8 = two_sided<16>(123.25f, 0.25f);
+// The levels are symmetric, so one sign is enough.
+constexpr float kTargets8[] = {127.0f, 126.6f, 126.2f, 125.8f, 125.4f, 125.0f, 124.6f, 124.2f};
 constexpr auto kTargetsIq4 = two_sided<32>(64.0f, 2.25f);
 
 float half_value(float value) {
@@ -84,7 +85,7 @@ const Levels& whole_levels(int n_bits) {
                                        {false, -8, 7, kTargets4.data(), int(kTargets4.size())},
                                        {false, -16, 15, kTargets5.data(), int(kTargets5.size())},
                                        {false, -32, 31, kTargets6.data(), int(kTargets6.size())},
-                                       {false, -127, 127, kTargets8.data(), int(kTargets8.size())}};
+                                       {false, -127, 127, kTargets8, 8}};
   return kLevels[n_bits == 8 ? 4 : n_bits - 3];
 }
 
@@ -99,25 +100,18 @@ uint16_t finite_half(float value) {
   return half_from_float(value);
 }
 
-uint16_t find_scale(const Levels& levels, const float* values, const float* weights, int n_values) {
-  float largest = extreme(values, n_values);
-  if (largest == 0) return 0;
-  float scales[kMaxCandidates];
-  for (int c = 0; c < levels.n_targets; ++c) scales[c] = largest / levels.targets[c];
-  ScaleFit fit;
-  grid_fit().scales(values, weights, n_values, levels, scales, levels.n_targets, fit);
-  float best_error = kInfinity, best_scale = half_value(scales[0]);
-  int kept[kCandidateStep];
-  keep_best_neighbours(fit.refit_error, levels.n_targets, kept);
-  for (int c = 0; c < kCandidateStep; ++c) scales[c] = fit.refit_scale[kept[c]];
-  for (int round = 0; round < 2; ++round) {
-    for (int c = 0; c < kCandidateStep; ++c) scales[c] = half_value(scales[c]);
-    grid_fit().scales(values, weights, n_values, levels, scales, kCandidateStep, fit);
-    int best = best_of(fit.error, kCandidateStep);
-    if (fit.error[best] < best_error) best_error = fit.error[best], best_scale = scales[best];
-    for (int c = 0; c < kCandidateStep; ++c) scales[c] = fit.refit_scale[c];
-  }
-  return finite_half(best_scale);
+void find_scales(const Levels& levels, const float* values, const float* weights, int n_runs,
+                 uint16_t* scales) {
+  float values_by_run[32 * kMaxRuns], weights_by_run[32 * kMaxRuns];
+  // Runs that are not there count as zeros.
+  for (int i = 0; i < 32; ++i)
+    for (int run = 0; run < kMaxRuns; ++run) {
+      values_by_run[i * kMaxRuns + run] = run < n_runs ? values[run * 32 + i] : 0.0f;
+      weights_by_run[i * kMaxRuns + run] = run < n_runs ? weights[run * 32 + i] : 0.0f;
+    }
+  FittedScales fitted;
+  grid_fit().fit_sub_blocks({values_by_run, weights_by_run, 32, kMaxRuns}, levels, fitted);
+  for (int run = 0; run < n_runs; ++run) scales[run] = finite_half(fitted.scale[run]);
 }
 
 void transpose(const float* from, int n_rows, int n_columns, float* to) {

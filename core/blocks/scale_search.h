@@ -36,8 +36,10 @@ const Levels& iq4_levels();
 // Nearest half float, kept finite.
 uint16_t finite_half(float value);
 
-// A half float: the best scale for one run of values.
-uint16_t find_scale(const Levels& levels, const float* values, const float* weights, int n_values);
+// Half floats: the best scale for each of up to 16 runs of 32 values. values, weights: [n_runs, 32].
+inline constexpr int kMaxRuns = kMaxSubBlocks;
+void find_scales(const Levels& levels, const float* values, const float* weights, int n_runs,
+                 uint16_t* scales);
 
 struct ScaleAndMin {
   uint16_t scale, min;  // value = scale * code + min
@@ -56,6 +58,7 @@ SubScales find_sub_scales(const Levels& levels, const float* values, const float
                           int n_values, int low, int high);
 
 struct SubScalesAndMins {
+  float error;
   uint16_t scale, min;
   int scales[kMaxSubBlocks], mins[kMaxSubBlocks];
 };
