@@ -58,9 +58,11 @@ inline float float_of(uint16_t half) {
   return _cvtsh_ss(half);
 }
 
-// Bits `shift` and up of every byte, as many as `mask` has.
-inline __m256i bits_of(__m256i bytes, int shift, int mask) {
-  return _mm256_and_si256(shift ? _mm256_srli_epi16(bytes, shift) : bytes, _mm256_set1_epi8(char(mask)));
+// Of every byte the bits `mask` at bit `from`, moved to bit `to`.
+inline __m256i bits_of(__m256i bytes, int from, int mask, int to = 0) {
+  if (from > to) bytes = _mm256_srli_epi16(bytes, from - to);
+  if (from < to) bytes = _mm256_slli_epi16(bytes, to - from);
+  return _mm256_and_si256(bytes, _mm256_set1_epi8(char(mask << to)));
 }
 
 // 16 bytes: their low halves, then their high ones.
@@ -109,22 +111,20 @@ inline __m256i codes_of(const BlockQ2_K& block, int k) {
   return bits_of(load_32(block.codes + 32 * (k / 4)), 2 * (k % 4), 3);
 }
 inline __m256i codes_of(const BlockQ3_K& block, int k) {
-  __m256i high = bits_of(load_32(block.high_bits), k, 1);
-  return _mm256_or_si256(bits_of(load_32(block.codes + 32 * (k / 4)), 2 * (k % 4), 3),
-                         _mm256_slli_epi16(high, 2));
+  __m256i high = bits_of(load_32(block.high_bits), k, 1, 2);
+  return _mm256_or_si256(bits_of(load_32(block.codes + 32 * (k / 4)), 2 * (k % 4), 3), high);
 }
 inline __m256i codes_of(const BlockQ4_K& block, int k) {
   return bits_of(load_32(block.codes + 32 * (k / 2)), 4 * (k % 2), 15);
 }
 inline __m256i codes_of(const BlockQ5_K& block, int k) {
-  __m256i high = bits_of(load_32(block.high_bits), k, 1);
-  return _mm256_or_si256(bits_of(load_32(block.codes + 32 * (k / 2)), 4 * (k % 2), 15),
-                         _mm256_slli_epi16(high, 4));
+  __m256i high = bits_of(load_32(block.high_bits), k, 1, 4);
+  return _mm256_or_si256(bits_of(load_32(block.codes + 32 * (k / 2)), 4 * (k % 2), 15), high);
 }
 inline __m256i codes_of(const BlockQ6_K& block, int k) {
-  __m256i high = bits_of(load_32(block.high_bits + 32 * (k / 4)), 2 * (k % 4), 3);
+  __m256i high = bits_of(load_32(block.high_bits + 32 * (k / 4)), 2 * (k % 4), 3, 4);
   __m256i low = bits_of(load_32(block.low_bits + 64 * (k / 4) + 32 * (k % 2)), 4 * (k / 2 % 2), 15);
-  return _mm256_or_si256(low, _mm256_slli_epi16(high, 4));
+  return _mm256_or_si256(low, high);
 }
 
 // Sub-block scales and minimums, int8 [16], one for 16 values each.

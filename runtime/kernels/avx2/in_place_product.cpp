@@ -38,10 +38,16 @@ inline Activations activations_of(const MatrixProduct& p, const ActivationPlanes
           reinterpret_cast<const int16_t*>(row + planes.sums)};
 }
 
-// Where in the 16 sub-block scales those of codes 32 * k .. 32 * k + 31 are: two, eight lanes of int16 each.
-inline __m256i scales_at(__m128i scales, int k) {
-  __m128i at = _mm_set_epi64x(0x0101010101010101 * (2 * k + 1), 0x0101010101010101 * (2 * k));
-  return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, at));
+// The sixteen scales as int16, those of even sub-blocks in the lower half.
+inline __m256i scales_by_parity(__m128i scales) {
+  const __m128i order = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+  return _mm256_cvtepi8_epi16(_mm_shuffle_epi8(scales, order));
+}
+
+// The scales of codes 32 * k .. 32 * k + 31: of sub-block 2 * k eight times, of sub-block 2 * k + 1 eight
+// times.
+inline __m256i scales_at(__m256i by_parity, int k) {
+  return _mm256_shuffle_epi8(by_parity, _mm256_set1_epi16(short(0x0100 + 0x0202 * k)));
 }
 
 // Types of 256: integers all through a block.
@@ -52,11 +58,12 @@ inline void multiply_row_of_256(const Block* blocks, size_t n_blocks, const Acti
   for (size_t b = 0; b < n_blocks; ++b) {
     const Block& block = blocks[b];
     const SubScales sub = sub_scales_of(block);
+    const __m256i by_parity = scales_by_parity(sub.scales);
     __m256i sum[TOKENS];
     for (size_t t = 0; t < TOKENS; ++t) sum[t] = _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (int k = 0; k < 8; ++k) {
-      const __m256i codes = codes_of(block, k), scales = scales_at(sub.scales, k);
+      const __m256i codes = codes_of(block, k), scales = scales_at(by_parity, k);
       for (size_t t = 0; t < TOKENS; ++t) {
         __m256i products = pair_products<Block>(codes, load_32(x[t].codes + 256 * b + 32 * k));
         sum[t] = _mm256_add_epi32(sum[t], _mm256_madd_epi16(products, scales));
@@ -82,36 +89,94 @@ inline void multiply_row_of_256(const Block* blocks, size_t n_blocks, const Acti
   for (size_t t = 0; t < TOKENS; ++t) sums[t] = sum_of(total[t]);
 }
 
-// Types of 32: a float scale for every block.
+// Scales of four neighbouring blocks and, where the type has them, their minimums.
+struct FourScales {
+  __m128 scales, mins;
+};
+
+template <class Block>
+inline FourScales scales_of_four(const Block* blocks) {
+  if constexpr (Codes<Block>::kHasMin) {
+    uint32_t pairs[4];
+    for (int i = 0; i < 4; ++i) memcpy(&pairs[i], &blocks[i].scale, sizeof(pairs[i]));
+    __m128i halves = _mm_setr_epi32(int(pairs[0]), int(pairs[1]), int(pairs[2]), int(pairs[3]));
+    const __m128i order = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    __m256 both = _mm256_cvtph_ps(_mm_shuffle_epi8(halves, order));
+    return {_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1)};
+  } else {
+    __m128i halves = _mm_cvtsi32_si128(blocks[0].scale);
+    halves = _mm_insert_epi16(halves, blocks[1].scale, 1);
+    halves = _mm_insert_epi16(halves, blocks[2].scale, 2);
+    halves = _mm_insert_epi16(halves, blocks[3].scale, 3);
+    return {_mm_cvtph_ps(halves), _mm_setzero_ps()};
+  }
+}
+
+// Of four blocks' pair products the sum of each, in two halves: lanes 0-3 and 4-7. Codes below 32 leave room
+// to add in 16 bits: 8 * 31 * 127 fits.
+template <class Block>
+inline __m256i sums_of_four(__m256i a, __m256i b, __m256i c, __m256i d) {
+  const __m256i one = _mm256_set1_epi16(1);
+  if constexpr (Codes<Block>::kSigned) {
+    __m256i ab = _mm256_hadd_epi32(_mm256_madd_epi16(a, one), _mm256_madd_epi16(b, one));
+    __m256i cd = _mm256_hadd_epi32(_mm256_madd_epi16(c, one), _mm256_madd_epi16(d, one));
+    return _mm256_hadd_epi32(ab, cd);
+  } else {
+    __m256i sums = _mm256_hadd_epi16(_mm256_hadd_epi16(a, b), _mm256_hadd_epi16(c, d));
+    return _mm256_madd_epi16(sums, one);
+  }
+}
+
+// Types of 32: a float scale for every block, so four blocks' sums go to lanes of their own before they
+// become floats.
 template <class Block, size_t TOKENS>
 inline void multiply_row_of_32(const Block* blocks, size_t n_blocks, const Activations* x, float* sums) {
-  __m256 total[TOKENS][2];
-  float shift[TOKENS][2];
+  __m256 total[TOKENS];
+  __m128 shift[TOKENS];
   for (size_t t = 0; t < TOKENS; ++t) {
-    total[t][0] = total[t][1] = _mm256_setzero_ps();
-    shift[t][0] = shift[t][1] = 0;
+    total[t] = _mm256_setzero_ps();
+    shift[t] = _mm_setzero_ps();
   }
-  auto multiply_block = [&](size_t b, size_t lane) __attribute__((always_inline)) {
-    const Block& block = blocks[b];
-    const __m256i codes = codes_of(block, 0);
-    const float scale = float_of(block.scale);
+  size_t b = 0;
+  for (; b + 4 <= n_blocks; b += 4) {
+    const FourScales four = scales_of_four(blocks + b);
+    __m256i codes[4];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; ++i) codes[i] = codes_of(blocks[b + i], 0);
+    for (size_t t = 0; t < TOKENS; ++t) {
+      __m256i products[4];
+#pragma GCC unroll 4
+      for (size_t i = 0; i < 4; ++i) {
+        products[i] = pair_products<Block>(codes[i], load_32(x[t].codes + 32 * (b + i)));
+      }
+      __m256 dots =
+          _mm256_cvtepi32_ps(sums_of_four<Block>(products[0], products[1], products[2], products[3]));
+      __m128 scales = _mm_mul_ps(four.scales, _mm_loadu_ps(x[t].scales + b));
+      total[t] = _mm256_fmadd_ps(dots, _mm256_set_m128(scales, scales), total[t]);
+      const __m128 scaled_sums = _mm_loadu_ps(x[t].scaled_sums + b);
+      if constexpr (Codes<Block>::kHasMin) shift[t] = _mm_fmadd_ps(four.mins, scaled_sums, shift[t]);
+      if constexpr (Codes<Block>::kOffset != 0) shift[t] = _mm_fnmadd_ps(four.scales, scaled_sums, shift[t]);
+    }
+  }
+  for (; b < n_blocks; ++b) {
+    const __m256i codes = codes_of(blocks[b], 0);
+    const float scale = float_of(blocks[b].scale);
     for (size_t t = 0; t < TOKENS; ++t) {
       __m256i products = pair_products<Block>(codes, load_32(x[t].codes + 32 * b));
       __m256 dots = _mm256_cvtepi32_ps(_mm256_madd_epi16(products, _mm256_set1_epi16(1)));
-      total[t][lane] = _mm256_fmadd_ps(dots, _mm256_set1_ps(scale * x[t].scales[b]), total[t][lane]);
-      if constexpr (Codes<Block>::kHasMin) shift[t][lane] += min_of(block) * x[t].scaled_sums[b];
-      if constexpr (Codes<Block>::kOffset != 0) shift[t][lane] -= scale * x[t].scaled_sums[b];
+      total[t] = _mm256_fmadd_ps(dots, _mm256_set1_ps(scale * x[t].scales[b]), total[t]);
+      const __m128 scaled_sum = _mm_set_ss(x[t].scaled_sums[b]);
+      if constexpr (Codes<Block>::kHasMin) {
+        shift[t] = _mm_fmadd_ps(_mm_set_ss(min_of(blocks[b])), scaled_sum, shift[t]);
+      }
+      if constexpr (Codes<Block>::kOffset != 0)
+        shift[t] = _mm_fnmadd_ps(_mm_set_ss(scale), scaled_sum, shift[t]);
     }
-  };
-  size_t b = 0;
-  for (; b + 2 <= n_blocks; b += 2) {
-    multiply_block(b, 0);
-    multiply_block(b + 1, 1);
   }
-  if (b < n_blocks) multiply_block(b, 0);
   constexpr float unit = Codes<Block>::kOffset ? float(Codes<Block>::kOffset) : 1.0f;
   for (size_t t = 0; t < TOKENS; ++t) {
-    sums[t] = sum_of(_mm256_add_ps(total[t][0], total[t][1])) + unit * (shift[t][0] + shift[t][1]);
+    __m256 shifts = _mm256_mul_ps(_mm256_zextps128_ps256(shift[t]), _mm256_set1_ps(unit));
+    sums[t] = sum_of(_mm256_add_ps(total[t], shifts));
   }
 }
 
