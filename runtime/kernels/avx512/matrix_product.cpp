@@ -9,7 +9,7 @@ namespace edgellm::avx512 {
 namespace {
 
 // From this many tokens on, unpacking a panel costs less than unpacking every row for every token.
-constexpr size_t kMinTokensOfPanels = 4;
+constexpr size_t kMinTokensOfPanels = 3, kMinTokensOfLegacyPanels = 4;
 
 inline __m512 magnitude(__m512 x) {
   return _mm512_abs_ps(x);
@@ -90,7 +90,7 @@ void matrix_product(const MatrixProduct& p) {
     case ActivationFormat::f32:
       return multiply_floats(p);
     case ActivationFormat::q8_32:
-      return p.n_tokens < kMinTokensOfPanels ? multiply_legacy_rows(p) : multiply_panels(p);
+      return p.n_tokens < kMinTokensOfLegacyPanels ? multiply_legacy_rows(p) : multiply_panels(p);
     case ActivationFormat::q8_256:
       return p.n_tokens < kMinTokensOfPanels ? multiply_k_quant_rows(p) : multiply_panels(p);
   }

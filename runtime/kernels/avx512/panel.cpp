@@ -52,20 +52,17 @@ inline float half_value(uint16_t half) {
   return _cvtsh_ss(half);
 }
 
-// Formats of 32: each function unpacks one block to 32 codes, one scale and, where there is one, a min.
-inline void unpack(const BlockQ4_0& block, uint8_t* codes, float& scale, float&) {
+// Formats of 32: the codes of one block.
+inline void unpack(const BlockQ4_0& block, uint8_t* codes) {
   __m128i bytes = load_quarter(block.codes);
   store(codes, _mm_add_epi8(low_codes(bytes), _mm_set1_epi8(120)));
   store(codes + 16, _mm_add_epi8(high_codes(bytes), _mm_set1_epi8(120)));
-  scale = half_value(block.scale);
 }
 
-inline void unpack(const BlockQ4_1& block, uint8_t* codes, float& scale, float& min) {
+inline void unpack(const BlockQ4_1& block, uint8_t* codes) {
   __m128i bytes = load_quarter(block.codes);
   store(codes, low_codes(bytes));
   store(codes + 16, high_codes(bytes));
-  scale = half_value(block.scale);
-  min = half_value(block.min);
 }
 
 inline __m256i five_bit_codes(const uint8_t* codes, const uint8_t* high_bits) {
@@ -76,31 +73,26 @@ inline __m256i five_bit_codes(const uint8_t* codes, const uint8_t* high_bits) {
   return _mm256_mask_add_epi8(low, fifth, low, _mm256_set1_epi8(16));
 }
 
-inline void unpack(const BlockQ5_0& block, uint8_t* codes, float& scale, float&) {
+inline void unpack(const BlockQ5_0& block, uint8_t* codes) {
   store(codes, _mm256_add_epi8(five_bit_codes(block.codes, block.high_bits), _mm256_set1_epi8(112)));
-  scale = half_value(block.scale);
 }
 
-inline void unpack(const BlockQ5_1& block, uint8_t* codes, float& scale, float& min) {
+inline void unpack(const BlockQ5_1& block, uint8_t* codes) {
   store(codes, five_bit_codes(block.codes, block.high_bits));
-  scale = half_value(block.scale);
-  min = half_value(block.min);
 }
 
-inline void unpack(const BlockQ8_0& block, uint8_t* codes, float& scale, float&) {
+inline void unpack(const BlockQ8_0& block, uint8_t* codes) {
   store(codes, _mm256_xor_si256(load_half(block.codes), _mm256_set1_epi8(int8_t(-128))));
-  scale = half_value(block.scale);
 }
 
 inline __m128i iq4_levels() {
   return _mm_xor_si128(load_quarter(kIq4Levels), _mm_set1_epi8(int8_t(-128)));
 }
 
-inline void unpack(const BlockIQ4_NL& block, uint8_t* codes, float& scale, float&) {
+inline void unpack(const BlockIQ4_NL& block, uint8_t* codes) {
   __m128i bytes = load_quarter(block.codes);
   store(codes, _mm_shuffle_epi8(iq4_levels(), low_codes(bytes)));
   store(codes + 16, _mm_shuffle_epi8(iq4_levels(), high_codes(bytes)));
-  scale = half_value(block.scale);
 }
 
 // Formats of 256: codes, scales and mins of one row.
@@ -207,17 +199,36 @@ inline void unpack(const BlockIQ4_XS& block, Row& row) {
   store_scales(row, iq4_xs_scales(&block), half_value(block.scale));
 }
 
+// The same half float of eight blocks in a row, or of fewer, as floats.
+template <class Block>
+inline __m256 values_of(const Block* blocks, uint16_t Block::*half, size_t n) {
+  if (n == 8) {
+    return _mm256_cvtph_ps(_mm_setr_epi16(int16_t(blocks[0].*half), int16_t(blocks[1].*half),
+                                          int16_t(blocks[2].*half), int16_t(blocks[3].*half),
+                                          int16_t(blocks[4].*half), int16_t(blocks[5].*half),
+                                          int16_t(blocks[6].*half), int16_t(blocks[7].*half)));
+  }
+  alignas(32) float values[8] = {};
+  for (size_t b = 0; b < n; ++b) values[b] = half_value(blocks[b].*half);
+  return _mm256_load_ps(values);
+}
+
+template <class Block>
+constexpr bool kHasMins = requires {
+  &Block::min;
+};
+
 template <class Block>
 inline void unpack_row(const uint8_t* bytes, size_t n_columns, Row row) {
   auto blocks = reinterpret_cast<const Block*>(bytes);
   if constexpr (Block::n_values == 256) {
     unpack(*blocks, row);
   } else {
-    for (size_t b = 0; b < n_columns / 32; ++b) {
-      float min = 0;
-      unpack(blocks[b], row.codes + 32 * b, row.scales[b], min);
-      memcpy(row.mins + b, &min, sizeof(min));
-    }
+    const size_t n = n_columns / 32;
+    for (size_t b = 0; b < n; ++b) unpack(blocks[b], row.codes + 32 * b);
+    _mm256_storeu_ps(row.scales, values_of(blocks, &Block::scale, n));
+    if constexpr (kHasMins<Block>)
+      _mm256_storeu_ps(reinterpret_cast<float*>(row.mins), values_of(blocks, &Block::min, n));
   }
 }
 
@@ -240,9 +251,9 @@ void fill(const uint8_t* blocks, size_t row_bytes, size_t n_rows, size_t n_colum
     for (size_t column = 0; column < n_columns; column += 64)
       turn(rows.codes[0] + column, sizeof(rows.codes[0]), panel.codes[column / 4][first], 16);
     turn(rows.scales, sizeof(rows.scales[0]), panel.scales[0] + first, 16);
-    // Nine columns: the eighth is min_scales.
+    // Nine columns: the ninth is min_scales.
     static_assert(offsetof(PanelBlock, min_scales) == offsetof(PanelBlock, mins) + 8 * kPanelRows * 4);
-    turn(rows.mins, sizeof(rows.mins[0]), panel.mins[0] + first, 9);
+    if constexpr (kHasMins<Block>) turn(rows.mins, sizeof(rows.mins[0]), panel.mins[0] + first, 9);
   }
 }
 

@@ -195,9 +195,11 @@ void multiply(const MatrixProduct& p) {
     auto rows = static_cast<const uint8_t*>(p.weights) + row * row_bytes;
     for (size_t first = 0; first < n_blocks; first += kBlocks) {
       const size_t n = n_blocks - first < kBlocks ? n_blocks - first : kBlocks;
-      for (size_t b = 0; b < n; ++b)
+      for (size_t b = 0; b < n; ++b) {
+        prefetch(rows + kPanelRows * (row_bytes + (first + b) * block_bytes), kPanelRows * block_bytes);
         fill_panel_block(p.type, rows + (first + b) * block_bytes, row_bytes, n_rows, columns_of(first + b),
                          panel[b]);
+      }
       for (size_t token = 0; token < p.n_tokens; token += kTokens) {
         const size_t n_tokens = p.n_tokens - token < kTokens ? p.n_tokens - token : kTokens;
         Output output = {p.output + token * p.output_stride + row, p.output_stride, __mmask16(row_mask),
