@@ -99,6 +99,33 @@ TEST(Encode, ValuesOnTheFormatsOwnGridAreKept) {
   }
 }
 
+TEST(Encode, ValuesDecodedFromQ4_KComeBackExactly) {
+  // As files have them: some sub-block has the largest scale, some the largest minimum, and not all use every
+  // code.
+  std::mt19937 random(11);
+  auto importance = random_importance(256, 12);
+  for (int trial = 0; trial < 50; ++trial) {
+    BlockQ4_K block = {};
+    block.scale = half_from_float(1e-4f * float(1 + random() % 100) / 50);
+    block.min = half_from_float(6e-4f * float(1 + random() % 100) / 50);
+    uint8_t scales[8], mins[8];
+    for (int sub = 0; sub < 8; ++sub)
+      scales[sub] = uint8_t(30 + random() % 33), mins[sub] = uint8_t(20 + random() % 43);
+    scales[random() % 8] = mins[random() % 8] = 63;
+    pack_scales_and_mins(scales, mins, block.sub_scales);
+    for (int i = 0; i < 128; ++i) {
+      int lowest = int(random() % 4 == 0), codes = int(random() % 16) | int(random() % 16) << 4;
+      block.codes[i] = uint8_t(i % 32 == 0 ? 0xff : i % 32 == 1 ? lowest * 0x11 : codes);
+    }
+    std::vector<float> values(256);
+    decode_q4_k(&block, values.data(), 256);
+    double allowed = 1e-9 * squared_sum(values);
+    EXPECT_LE(squared_error(values, round_trip(TensorType::Q4_K, values)), allowed) << trial;
+    EXPECT_LE(squared_error(values, round_trip(TensorType::Q4_K, values, importance.data())), allowed)
+        << trial;
+  }
+}
+
 TEST(Encode, ImportanceLowersTheWeightedError) {
   auto values = random_values(4096, 3), importance = random_importance(4096, 4);
   for (TensorType type : kSearched) {
@@ -215,7 +242,7 @@ TEST(GridFit, EveryInstructionSetGivesTheSameBits) {
       FittedScalesAndMins with_min;
       generic.fit_sub_blocks_with_min(blocks, 15, cuts, with_min);
       EXPECT_TRUE(same(TriedScaleAndMin{}, [&](auto& set, auto& out) {
-        set.try_scale_and_min(blocks, 15, with_min, with_min.scale[0] / 50, with_min.min[1] / 50, 63, 4, 4,
+        set.try_scale_and_min(blocks, 15, with_min, with_min.scale[0] / 50, with_min.min[1] / 50, 63, 4, 4, 3,
                               out);
       })) << name;
     }

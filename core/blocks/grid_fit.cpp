@@ -344,7 +344,7 @@ EDGELLM_INLINE void fit_sub_blocks_with_min(const SubBlocks& blocks, float code_
 template <class Vector>
 EDGELLM_INLINE void try_scale_and_min(const SubBlocks& blocks, float code_high,
                                       const FittedScalesAndMins& fitted, float scale, float min, float high,
-                                      int n_scales, int n_mins, TriedScaleAndMin& tried) {
+                                      int n_scales, int n_mins, int n_shifts, TriedScaleAndMin& tried) {
   constexpr int kWidth = sizeof(Vector) / sizeof(float);
   Vector zero{}, inverse_scale = inverse_or_zero(zero + scale), inverse_min = inverse_or_zero(zero + min);
   for (int sub = 0; sub < blocks.n_sub_blocks; sub += kWidth) {
@@ -357,17 +357,19 @@ EDGELLM_INLINE void try_scale_and_min(const SubBlocks& blocks, float code_high,
     Vector best_error = zero + 3.0e38f, best_scale{}, best_min{};
     for (int k = 0; k < n_scales; ++k) {
       Vector scale_integer = clamped(first_scale + float(k), 0.0f, high), sub_scale = scale_integer * scale;
-      // The least-squares minimum for this scale and the fitted codes.
-      Vector wanted = fitted_min + mean_code * (sub_scale - fitted_scale);
-      Vector first_min = first_around(wanted * inverse_min, 0.0f, high, n_mins);
-      for (int m = 0; m < n_mins; ++m) {
-        Vector min_integer = clamped(first_min + float(m), 0.0f, high);
-        Vector error =
-            error_of(values, weights, blocks.n_values, code_high, sub_scale, Vector(min_integer * min));
-        auto better = error < best_error;
-        best_error = better ? error : best_error;
-        best_scale = better ? scale_integer : best_scale;
-        best_min = better ? min_integer : best_min;
+      for (int shift = -(n_shifts / 2); shift <= n_shifts / 2; ++shift) {
+        // The least-squares minimum for this scale and the fitted codes, all moved by the shift.
+        Vector wanted = fitted_min + mean_code * (sub_scale - fitted_scale) + float(shift) * sub_scale;
+        Vector first_min = first_around(wanted * inverse_min, 0.0f, high, n_mins);
+        for (int m = 0; m < n_mins; ++m) {
+          Vector min_integer = clamped(first_min + float(m), 0.0f, high);
+          Vector error =
+              error_of(values, weights, blocks.n_values, code_high, sub_scale, Vector(min_integer * min));
+          auto better = error < best_error;
+          best_error = better ? error : best_error;
+          best_scale = better ? scale_integer : best_scale;
+          best_min = better ? min_integer : best_min;
+        }
       }
     }
     ScaleMinSums<Vector> best;
@@ -418,13 +420,15 @@ EDGELLM_INLINE void try_scale_and_min(const SubBlocks& blocks, float code_high,
     else                                                                                                     \
       fit_sub_blocks_with_min<Wide>(blocks, code_high, cuts, fitted);                                        \
   }                                                                                                          \
-  attribute void try_scale_and_min_##set(const SubBlocks& blocks, float code_high,                           \
-                                         const FittedScalesAndMins& fitted, float scale, float min,          \
-                                         float high, int n_scales, int n_mins, TriedScaleAndMin& tried) {    \
+  attribute void try_scale_and_min_##set(                                                                    \
+      const SubBlocks& blocks, float code_high, const FittedScalesAndMins& fitted, float scale, float min,   \
+      float high, int n_scales, int n_mins, int n_shifts, TriedScaleAndMin& tried) {                         \
     if (blocks.n_sub_blocks == 8)                                                                            \
-      try_scale_and_min<Narrow>(blocks, code_high, fitted, scale, min, high, n_scales, n_mins, tried);       \
+      try_scale_and_min<Narrow>(blocks, code_high, fitted, scale, min, high, n_scales, n_mins, n_shifts,     \
+                                tried);                                                                      \
     else                                                                                                     \
-      try_scale_and_min<Wide>(blocks, code_high, fitted, scale, min, high, n_scales, n_mins, tried);         \
+      try_scale_and_min<Wide>(blocks, code_high, fitted, scale, min, high, n_scales, n_mins, n_shifts,       \
+                              tried);                                                                        \
   }                                                                                                          \
   constexpr GridFit kGridFit_##set = {#set,                                                                  \
                                       scales_##set,                                                          \

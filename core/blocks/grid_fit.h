@@ -91,8 +91,10 @@ struct GridFit {
   // Minima stay >= 0.
   void (*fit_sub_blocks_with_min)(const SubBlocks& blocks, float code_high, const RangeCuts& cuts,
                                   FittedScalesAndMins& fitted);
+  // Of the n_scales by n_mins around each fitted grid; with n_shifts = 3 also around the grid one code up and
+  // down.
   void (*try_scale_and_min)(const SubBlocks& blocks, float code_high, const FittedScalesAndMins& fitted,
-                            float scale, float min, float high, int n_scales, int n_mins,
+                            float scale, float min, float high, int n_scales, int n_mins, int n_shifts,
                             TriedScaleAndMin& tried);
 };
 

@@ -1,6 +1,7 @@
 // The half of scale_search.h that is about grids with a minimum.
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "core/base/float16.h"
 #include "core/blocks/scale_search.h"
@@ -8,6 +9,9 @@
 namespace edgellm {
 namespace {
 
+// Error times squared levels over energy: ordinary weights are above 0.5, grid values at most a fifth of
+// that.
+constexpr float kGridHint = 0.1f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 float half_value(float value) {
@@ -49,11 +53,11 @@ struct SuperScaleAndMin {
 // True error with the integers near the fitted grids, and the least-squares scale and minimum for the codes
 // and integers it took.
 SuperScaleAndMin try_super_pair(const SubBlocks& blocks, float code_high, const FittedScalesAndMins& fitted,
-                                float scale, float min, int high, int n_scales, int n_mins) {
+                                float scale, float min, int high, int n_scales, int n_mins, int n_shifts) {
   SuperScaleAndMin tried;
   tried.scale = tried.better_scale = scale, tried.min = tried.better_min = min, tried.error = 0;
   const TriedScaleAndMin& sums = tried.sub_blocks;
-  grid_fit().try_scale_and_min(blocks, code_high, fitted, scale, min, float(high), n_scales, n_mins,
+  grid_fit().try_scale_and_min(blocks, code_high, fitted, scale, min, float(high), n_scales, n_mins, n_shifts,
                                tried.sub_blocks);
   double qq = 0, qm = 0, mm = 0, rq = 0, rm = 0;
   for (int sub = 0; sub < blocks.n_sub_blocks; ++sub) {
@@ -76,15 +80,14 @@ SuperScaleAndMin try_super_pair(const SubBlocks& blocks, float code_high, const 
   return tried;
 }
 
-constexpr int kTriedScales = 2;
-
-// Halves near the best scales (or mins) of the quadratic model.
-void best_super_scales(const float* fitted, const float* curvatures, int n_sub_blocks, int high,
-                       float best[kTriedScales]) {
+// Up to n_best halves that are best for the fitted scales (or minima) in the quadratic model, best first.
+void best_super_scales(const float* fitted, const float* curvatures, int n_sub_blocks, int high, int n_best,
+                       float* best) {
   float largest = 0;
   for (int sub = 0; sub < n_sub_blocks; ++sub) largest = fitted[sub] > largest ? fitted[sub] : largest;
-  for (int t = 0; t < kTriedScales; ++t) best[t] = 0;
+  for (int t = 0; t < n_best; ++t) best[t] = 0;
   if (largest == 0) return;
+  // First the scales that put the largest at a whole number, then some around the finest.
   float scales[kMaxCandidates];
   int n = high > 32 ? 128 : 64;
   for (int c = 0; c < n; ++c)
@@ -92,13 +95,93 @@ void best_super_scales(const float* fitted, const float* curvatures, int n_sub_b
   ScaleFit fit;
   Levels integers = {false, 0.0f, float(high), nullptr, 0};
   grid_fit().scales(fitted, curvatures, n_sub_blocks, integers, scales, n, fit);
-  for (int t = 0; t < kTriedScales; ++t) {
+  for (int t = 0; t < n_best; ++t) {
     int c = best_of(fit.refit_error, n);
     best[t] = half_value(fit.refit_scale[c]);
     for (int other = 0; other < n; ++other)
       if (std::fabs(fit.refit_scale[other] - best[t]) < 0.004f * best[t]) fit.refit_error[other] = kInfinity;
   }
 }
+
+struct PairSearch {
+  const SubBlocks& blocks;
+  float code_high;
+  const FittedScalesAndMins& fitted;
+  int n_sub_blocks, high;
+  float mean_codes[kMaxSubBlocks], curvatures[kMaxSubBlocks];
+  SuperScaleAndMin best = {};
+
+  void try_pair(float scale, float min, int n_mins, int n_shifts) {
+    SuperScaleAndMin tried = try_super_pair(blocks, code_high, fitted, scale, min, high, 4, n_mins, n_shifts);
+    if (tried.error < best.error) best = tried;
+  }
+
+  // Pairs that are good in the quadratic model.
+  void try_likely_pairs(int n_tried_scales, int n_tried_mins) {
+    constexpr int kMostTried = 8;
+    float scales[kMostTried], super_mins[kMostTried], mins[kMaxSubBlocks];
+    best_super_scales(fitted.scale, curvatures, n_sub_blocks, high, n_tried_scales, scales);
+    for (int t = 0; t < n_tried_scales; ++t) {
+      for (int sub = 0; sub < n_sub_blocks; ++sub) {
+        float integer = scales[t] != 0 ? fitted.scale[sub] / scales[t] : 0.0f;
+        integer = integer < float(high) ? std::floor(integer + 0.5f) : float(high);
+        float min = fitted.min[sub] + mean_codes[sub] * (scales[t] * integer - fitted.scale[sub]);
+        mins[sub] = min > 0 ? min : 0.0f;
+      }
+      best_super_scales(mins, fitted.sum_weights, n_sub_blocks, high, n_tried_mins, super_mins);
+      for (int u = 0; u < n_tried_mins; ++u) try_pair(scales[t], super_mins[u], 4, 1);
+    }
+  }
+
+  // For values on a grid. A sub-block that does not use all codes fits with its minimum a code up or down as
+  // well, which misleads the quadratic model: here a super-block minimum is what puts some sub-block's at a
+  // whole number and the others near one, whichever of the three each has.
+  void try_grid_pairs() {
+    constexpr int kScales = 6, kMins = 3;
+    float scales[kScales];
+    best_super_scales(fitted.scale, curvatures, n_sub_blocks, high, kScales, scales);
+    for (float scale : scales) {
+      if (scale == 0) continue;
+      float best_cost[kMins] = {kInfinity, kInfinity, kInfinity}, best_min[kMins] = {};
+      for (int choice = 0; choice < 3 * n_sub_blocks; ++choice) {
+        float shifted = fitted.min[choice / 3] + float(choice % 3 - 1) * fitted.scale[choice / 3];
+        for (int whole = high; whole > high - 4; --whole) {
+          float min = half_value(shifted / float(whole)), cost = min > 0 ? misfit(min) : kInfinity;
+          for (int t = 0; t < kMins && cost < kInfinity; ++t)
+            if (min == best_min[t]) cost = kInfinity;
+          for (int t = 0; t < kMins; ++t)
+            if (cost < best_cost[t]) std::swap(cost, best_cost[t]), std::swap(min, best_min[t]);
+        }
+      }
+      for (float min : best_min) try_pair(scale, min, 2, 3);
+    }
+  }
+
+  // How far the sub-blocks' minima are from multiples of `min`.
+  float misfit(float min) const {
+    float cost = 0;
+    for (int sub = 0; sub < n_sub_blocks; ++sub) {
+      float nearest = kInfinity;
+      for (int shift = -1; shift <= 1; ++shift) {
+        float wanted = fitted.min[sub] + float(shift) * fitted.scale[sub],
+              integer = std::nearbyint(wanted / min);
+        if (!(integer >= 0 && integer <= float(high))) continue;
+        float distance = std::fabs(wanted - integer * min);
+        nearest = distance < nearest ? distance : nearest;
+      }
+      cost += nearest;
+    }
+    return cost;
+  }
+
+  void refine(int n_mins, int n_shifts) {
+    for (int round = 0; round < 4; ++round) {
+      float before = best.error;
+      try_pair(half_value(best.better_scale), half_value(best.better_min), n_mins, n_shifts);
+      if (!(best.error < before)) break;
+    }
+  }
+};
 
 }  // namespace
 
@@ -147,36 +230,25 @@ SubScalesAndMins find_sub_scales_and_mins(int code_high, const float* values, co
   SubBlocks blocks = {values_by_sub_block, weights_by_sub_block, n_values, n_sub_blocks};
   FittedScalesAndMins fitted;
   grid_fit().fit_sub_blocks_with_min(blocks, float(code_high), cuts_for(float(code_high)), fitted);
-  float curvatures[kMaxSubBlocks], mean_codes[kMaxSubBlocks], mins[kMaxSubBlocks];
+  PairSearch search = {blocks, float(code_high), fitted, n_sub_blocks, high, {}, {}};
   for (int sub = 0; sub < n_sub_blocks; ++sub) {
-    float sum_weights = fitted.sum_weights[sub];
-    mean_codes[sub] = sum_weights > 0 ? fitted.sum_codes[sub] / sum_weights : 0.0f;
+    float sum_weights = fitted.sum_weights[sub], sum_codes = fitted.sum_codes[sub];
+    search.mean_codes[sub] = sum_weights > 0 ? sum_codes / sum_weights : 0.0f;
     // With the minimum following, the error rises less with the scale.
-    curvatures[sub] = fitted.curvature[sub] - fitted.sum_codes[sub] * mean_codes[sub];
-    curvatures[sub] = curvatures[sub] > 0 ? curvatures[sub] : 0.0f;
+    float curvature = fitted.curvature[sub] - sum_codes * search.mean_codes[sub];
+    search.curvatures[sub] = curvature > 0 ? curvature : 0.0f;
   }
-  float tried_scales[kTriedScales];
-  best_super_scales(fitted.scale, curvatures, n_sub_blocks, high, tried_scales);
-  SuperScaleAndMin best;
-  for (float scale : tried_scales) {
-    for (int sub = 0; sub < n_sub_blocks; ++sub) {
-      float integer = scale != 0 ? fitted.scale[sub] / scale : 0.0f;
-      integer = integer < float(high) ? std::floor(integer + 0.5f) : float(high);
-      float min = fitted.min[sub] + mean_codes[sub] * (scale * integer - fitted.scale[sub]);
-      mins[sub] = min > 0 ? min : 0.0f;
-    }
-    float tried_mins[kTriedScales];
-    best_super_scales(mins, fitted.sum_weights, n_sub_blocks, high, tried_mins);
-    SuperScaleAndMin tried =
-        try_super_pair(blocks, float(code_high), fitted, scale, tried_mins[0], high, 4, 4);
-    if (tried.error < best.error) best = tried;
+  search.try_likely_pairs(2, 1);
+  search.refine(8, 1);
+  // An error far below what this many levels leave of ordinary values means that the values lie on a grid of
+  // this very format; that one is worth finding exactly.
+  float energy = 0;
+  for (int i = 0; i < 256; ++i) energy += weights[i] * values[i] * values[i];
+  if (search.best.error > 0 && search.best.error * float(code_high * code_high) < kGridHint * energy) {
+    search.try_grid_pairs();
+    search.refine(4, 3);
   }
-  for (int round = 0; round < 4; ++round) {
-    SuperScaleAndMin tried = try_super_pair(blocks, float(code_high), fitted, half_value(best.better_scale),
-                                            half_value(best.better_min), high, 4, 8);
-    if (!(tried.error < best.error)) break;
-    best = tried;
-  }
+  const SuperScaleAndMin& best = search.best;
   SubScalesAndMins found = {};
   found.error = best.error;
   found.scale = finite_half(best.scale), found.min = finite_half(best.min);
