@@ -5,4 +5,16 @@
 
 #include "core/base/result.h"
 
-namespace edgellm {}  // namespace edgellm
+namespace edgellm {
+
+void add_fit(CLI::App& app, Status& status);
+void add_convert(CLI::App& app, Status& status);
+void add_inspect(CLI::App& app, Status& status);
+void add_quantize(CLI::App& app, Status& status);
+void add_importance(CLI::App& app, Status& status);
+void add_eval(CLI::App& app, Status& status);
+void add_run(CLI::App& app, Status& status);
+void add_chat(CLI::App& app, Status& status);
+void add_bench(CLI::App& app, Status& status);
+
+}  // namespace edgellm

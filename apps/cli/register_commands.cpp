@@ -4,8 +4,15 @@
 namespace edgellm {
 
 void register_commands(CLI::App& app, Status& status) {
-  (void)app;
-  (void)status;
+  add_fit(app, status);
+  add_convert(app, status);
+  add_inspect(app, status);
+  add_quantize(app, status);
+  add_importance(app, status);
+  add_eval(app, status);
+  add_run(app, status);
+  add_chat(app, status);
+  add_bench(app, status);
 }
 
 }  // namespace edgellm

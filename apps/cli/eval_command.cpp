@@ -1,0 +1,146 @@
+#include <fmt/format.h>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/command.h"
+#include "apps/cli/commands.h"
+#include "core/base/content_hash.h"
+#include "core/base/output_file.h"
+#include "core/text/tokenizer.h"
+#include "evaluate/divergence.h"
+#include "runtime/decode/runtime_language_model.h"
+
+namespace edgellm {
+namespace {
+
+struct Options {
+  std::string model, text, reference, cache, json, kv = "f16", convention = "llama";
+  bool perplexity = false;
+  size_t n_context = 512, n_windows = 0, n_threads = 0;
+};
+
+Result<std::unique_ptr<RuntimeLanguageModel>> load(const std::string& path, const Options& o, KvType kv,
+                                                   std::shared_ptr<GgufFile>& file) {
+  EDGELLM_ASSIGN_OR_RETURN(GgufFile opened, GgufFile::open(path));
+  file = std::make_shared<GgufFile>(std::move(opened));
+  RuntimeModelOptions options;
+  options.n_context = o.n_context;
+  options.n_batch = std::min<size_t>(o.n_context, 512);
+  options.kv_type = kv;
+  options.n_threads = o.n_threads;
+  options.n_logit_rows = 64;
+  return RuntimeLanguageModel::load(file, options);
+}
+
+// The reference's logits for this text, from the cache or recorded into it.
+Result<ReferenceLogits> reference_logits(const Options& o, const TextWindows& text) {
+  EDGELLM_ASSIGN_OR_RETURN(std::string key, hash_file(o.reference));
+  std::filesystem::path path = o.cache;
+  if (path.empty()) {
+    path = o.reference + fmt::format(".{}-{}-{}.logits", std::filesystem::path(o.text).stem().string(),
+                                     o.n_context, o.convention);
+  }
+  auto opened = ReferenceLogits::open(path, text, key);
+  if (opened.ok()) return opened;
+  std::shared_ptr<GgufFile> file;
+  EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.reference, o, KvType::f16, file));
+  EDGELLM_RETURN_IF_ERROR(ReferenceLogits::record(*model, text, key, path, terminal_progress()));
+  return ReferenceLogits::open(path, text, key);
+}
+
+nlohmann::json perplexity_json(const PerplexityResult& p) {
+  return {{"perplexity", p.perplexity},
+          {"standard_error", p.standard_error},
+          {"mean_negative_log_likelihood", p.mean_negative_log_likelihood},
+          {"scored_tokens", p.n_scored},
+          {"windows", p.n_windows}};
+}
+
+Status evaluate(const Options& o) {
+  EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
+  EDGELLM_ASSIGN_OR_RETURN(std::string content, read_text_file(o.text));
+  std::shared_ptr<GgufFile> file;
+  EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.model, o, kv, file));
+  EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(file->metadata()));
+  std::vector<Token> tokens = tokenizer.encode(content, {.add_special = true, .parse_special = false});
+  auto convention = o.convention == "papers" ? WindowConvention::all_tokens : WindowConvention::second_half;
+  EDGELLM_ASSIGN_OR_RETURN(TextWindows text, cut_windows(tokens, o.n_context, o.n_windows, convention,
+                                                         tokenizer.adds_bos() ? tokenizer.bos() : -1));
+  nlohmann::json j = {{"schema", 1},
+                      {"command", "eval"},
+                      {"model", o.model},
+                      {"model_bytes", file->n_file_bytes()},
+                      {"text", o.text},
+                      {"text_hash", hash_text(content)},
+                      {"context", o.n_context},
+                      {"windows", text.windows.size()},
+                      {"convention", to_string(convention)},
+                      {"kv", o.kv}};
+  fmt::print("model       {}\ntext        {}, {} windows of {} tokens\nconvention  {}\n", o.model, o.text,
+             text.windows.size(), o.n_context, to_string(convention));
+  if (o.reference.empty()) {
+    EDGELLM_ASSIGN_OR_RETURN(PerplexityResult p, measure_perplexity(*model, text, terminal_progress()));
+    fmt::print("perplexity  {:.4f} +- {:.4f}\n", p.perplexity, p.standard_error);
+    j["perplexity"] = perplexity_json(p);
+  } else {
+    EDGELLM_ASSIGN_OR_RETURN(ReferenceLogits reference, reference_logits(o, text));
+    EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
+                             measure_divergence(*model, text, reference, terminal_progress()));
+    if (o.perplexity)
+      fmt::print("perplexity  {:.4f} +- {:.4f}\n", d.perplexity.perplexity, d.perplexity.standard_error);
+    fmt::print(
+        "reference   {}\nmean KL     {:.6f} +- {:.6f} nats\nmedian KL   {:.6f}\n99% KL      {:.6f}\nlargest "
+        "KL  "
+        "{:.6f}\nsame top    {:.2f}%\n",
+        o.reference, d.mean_kl, d.standard_error, d.median_kl, d.percentile_99_kl, d.largest_kl,
+        100 * d.same_top);
+    if (o.perplexity) j["perplexity"] = perplexity_json(d.perplexity);
+    j["reference"] = o.reference;
+    j["kl"] = {{"mean", d.mean_kl},
+               {"standard_error", d.standard_error},
+               {"median", d.median_kl},
+               {"percentile_90", d.percentile_90_kl},
+               {"percentile_99", d.percentile_99_kl},
+               {"largest", d.largest_kl},
+               {"same_top", d.same_top},
+               {"scored_tokens", d.n_scored}};
+  }
+  if (!o.json.empty()) EDGELLM_RETURN_IF_ERROR(write_text_file(o.json, j.dump(2) + "\n"));
+  return {};
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, Status& status) {
+  auto o = std::make_shared<Options>();
+  auto* command = app.add_subcommand("eval", "Measure perplexity on a text, and KL to a reference model");
+  command->add_option("MODEL", o->model, "GGUF file")->required();
+  auto* what = command->add_option_group("measures", "what is measured, at least one");
+  what->add_flag("--perplexity", o->perplexity, "measure perplexity on --text");
+  command->add_option("--text", o->text, "text file to judge on")->required();
+  command->add_option("--context", o->n_context, "tokens in each window")
+      ->capture_default_str()
+      ->check(CLI::Range(8, 1 << 20));
+  command->add_option("--windows", o->n_windows, "windows from the start of the text (default: all)");
+  command
+      ->add_option(
+          "--convention", o->convention,
+          "llama: second half of each window scored, BOS first, as llama-perplexity does; papers: all tokens")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"llama", "papers"}));
+  what->add_option("--kl-reference", o->reference, "GGUF file of the model to compare with");
+  what->require_option(1, 2);
+  command->add_option("--reference-cache", o->cache,
+                      "file for the reference's logits (default: beside the reference)");
+  command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")->capture_default_str();
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--json", o->json, "also write the figures to this file");
+  command->footer(
+      "Examples:\n"
+      "  edgellm eval model.gguf --perplexity --text test.txt --windows 16\n"
+      "  edgellm eval small.gguf --perplexity --text test.txt --kl-reference model-f16.gguf --json "
+      "figures.json");
+  command->callback([o, &status] { status = evaluate(*o); });
+}
+
+}  // namespace edgellm

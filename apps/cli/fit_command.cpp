@@ -1,0 +1,154 @@
+#include <fmt/format.h>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/byte_size.h"
+#include "apps/cli/command.h"
+#include "apps/cli/commands.h"
+#include "core/base/output_file.h"
+#include "recipes/fit.h"
+
+namespace edgellm {
+namespace {
+
+struct Options {
+  std::string model, output, memory, size, kv = "f16", work, json;
+  std::vector<std::string> calibrate;
+  size_t n_context = 1024, n_threads = 0;
+  bool keep_work = false, keep_layers = false;
+};
+
+std::string seconds_text(double s) {
+  return s >= 60 ? fmt::format("{}m{:02}s", int(s) / 60, int(s) % 60) : fmt::format("{:.1f}s", s);
+}
+
+void print_row(const char* what, const std::string& before, const std::string& after,
+               const std::string& change = "") {
+  fmt::print("  {:<26}{:>14}{:>14}  {}\n", what, before, after, change);
+}
+
+void print_report(const nlohmann::json& r) {
+  const auto &b = r["before"], &a = r["after"];
+  auto bytes = [](const nlohmann::json& side, const char* key) {
+    return byte_size_text(side[key].get<uint64_t>());
+  };
+  auto number = [](const nlohmann::json& side, const char* key, int digits) {
+    return fmt::format("{:.{}f}", side[key].get<double>(), digits);
+  };
+  fmt::print("\n  {:<26}{:>14}{:>14}\n", "", "before", "after");
+  print_row("file", bytes(b, "file_bytes"), bytes(a, "file_bytes"),
+            fmt::format("{:.1f}%", 100 * a["file_bytes"].get<double>() / b["file_bytes"].get<double>()));
+  print_row("memory of a run, predicted", bytes(b, "predicted_memory_bytes"),
+            bytes(a, "predicted_memory_bytes"));
+  print_row("memory of a run, measured", bytes(b, "peak_resident_bytes"), bytes(a, "peak_resident_bytes"));
+  print_row("perplexity", number(b, "perplexity", 3), number(a, "perplexity", 3));
+  print_row("KL to the original", "-", number(a, "mean_kl", 4),
+            fmt::format("+- {}", number(a, "mean_kl_standard_error", 4)));
+  print_row("same most likely token", "-", fmt::format("{:.1f}%", 100 * a["same_top"].get<double>()));
+  print_row("prompt tokens/s", number(b, "prompt_tokens_per_second", 1),
+            number(a, "prompt_tokens_per_second", 1));
+  print_row("generated tokens/s", number(b, "generated_tokens_per_second", 1),
+            number(a, "generated_tokens_per_second", 1));
+
+  std::map<std::string, std::map<std::string, int>> by_role;
+  for (const auto& t : r["tensors"]) ++by_role[t["role"]][t["type"]];
+  fmt::print("\n  what was done ({} plan):\n", r["chosen"].get<std::string>());
+  for (const auto& [role, types] : by_role) {
+    std::string text;
+    for (const auto& [type, n] : types) text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", type, n);
+    fmt::print("    {:<18}{}\n", role, text);
+  }
+  if (!r["dropped_layers"].empty()) fmt::print("    layers left out   {}\n", r["dropped_layers"].dump());
+  fmt::print("\n  plans measured on the search text:\n");
+  for (const auto& t : r["tried"])
+    fmt::print("    {:<12}{:>12}  KL {:.4f}\n", t["name"].get<std::string>(),
+               byte_size_text(t["file_bytes"].get<uint64_t>()), t["search_kl"].get<double>());
+  const auto& c = r["calibration"];
+  fmt::print("\n  text: {} windows of {} tokens, {}; {} of them kept apart for the figures above\n",
+             c["windows"].get<int>(), c["window_tokens"].get<int>(),
+             c["drawn_from_model"].get<bool>() ? "drawn from the model itself (give --calibrate for your own)"
+                                               : "from " + c["sources"].dump(),
+             c["verify_windows"].get<int>());
+  double total = 0;
+  std::string stages;
+  for (const auto& s : r["stages"]) {
+    total += s["seconds"].get<double>();
+    stages += fmt::format("{}{} {}", stages.empty() ? "" : ", ", s["stage"].get<std::string>(),
+                          seconds_text(s["seconds"]));
+  }
+  fmt::print("  time: {} ({})\n", seconds_text(total), stages);
+  if (r["generation"]["collapsed"].get<bool>())
+    fmt::print("\n  WARNING: the result answers with nothing or in loops; give it more bytes.\n");
+}
+
+Status run_fit(const Options& o) {
+  FitOptions f;
+  f.model = o.model;
+  f.output = o.output;
+  if (!o.memory.empty()) {
+    EDGELLM_ASSIGN_OR_RETURN(f.memory_bytes, parse_byte_size(o.memory));
+  } else if (o.size.ends_with('%')) {
+    EDGELLM_ASSIGN_OR_RETURN(f.size_share, parse_share(o.size));
+  } else {
+    EDGELLM_ASSIGN_OR_RETURN(f.size_bytes, parse_byte_size(o.size));
+  }
+  f.n_context = o.n_context;
+  EDGELLM_ASSIGN_OR_RETURN(f.kv_type, parse_kv_type(o.kv));
+  f.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
+  f.work = o.work;
+  f.keep_work = o.keep_work;
+  f.drop_layers = !o.keep_layers;
+  f.n_threads = o.n_threads;
+  f.program = "/proc/self/exe";
+  EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report, fit(f, terminal_progress()));
+  print_report(report);
+  fmt::print("\n{} is ready. Try: edgellm run {} --prompt \"Hello\"\nThe whole report: {}.json\n", o.output,
+             o.output, o.output);
+  if (!o.json.empty()) EDGELLM_RETURN_IF_ERROR(write_text_file(o.json, report.dump(2) + "\n"));
+  return {};
+}
+
+}  // namespace
+
+void add_fit(CLI::App& app, Status& status) {
+  auto o = std::make_shared<Options>();
+  auto* command =
+      app.add_subcommand("fit", "Shrink a model into a memory budget with the least harm, and report");
+  command->add_option("MODEL", o->model, "GGUF file")->required();
+  command
+      ->add_option("-o,--output", o->output, "GGUF file to write; the report goes beside it as OUTPUT.json")
+      ->required();
+  auto* budget = command->add_option_group("budget");
+  budget
+      ->add_option("--memory", o->memory,
+                   "memory a run may take in all: weights, KV cache at --context, buffers, process")
+      ->check(byte_size_check());
+  budget->add_option("--size", o->size, "size of the file: 500MB, or a share of the model's own size: 60%")
+      ->check(byte_size_check(true));
+  budget->require_option(1);
+  command->add_option("--context", o->n_context, "context the run must hold")
+      ->capture_default_str()
+      ->check(CLI::Range(16, 1 << 24));
+  command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f16", "q8_0"}));
+  command->add_option("--calibrate", o->calibrate,
+                      "text like what the model will be used for; several may be given "
+                      "(default: drawn from the model itself)");
+  command->add_option("--work", o->work,
+                      "folder for what can be used again (default: OUTPUT.work, removed at the end)");
+  command->add_flag("--keep-work", o->keep_work, "keep the work folder, for another budget");
+  command->add_flag("--keep-layers", o->keep_layers, "never leave out whole layers");
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--json", o->json, "write the report to this file too");
+  command->footer(
+      "Examples:\n"
+      "  edgellm fit model-f16.gguf --memory 2GB --context 2048 -o model-2gb.gguf\n"
+      "  edgellm fit model-f16.gguf --size 500MB --calibrate my-notes.txt -o model-500mb.gguf\n"
+      "A kill at any moment loses little: the same command goes on where it stopped and gives the same "
+      "file.");
+  command->callback([o, &status] { status = run_fit(*o); });
+}
+
+}  // namespace edgellm

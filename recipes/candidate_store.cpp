@@ -1,0 +1,41 @@
+#include "recipes/candidate_store.h"
+
+#include <fmt/format.h>
+
+#include "core/base/output_file.h"
+#include "recipes/quantize.h"
+#include "recipes/tensor_encoding.h"
+
+namespace edgellm {
+
+Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor, TensorType type) {
+  if (type == tensor.type) return tensor.data;
+  auto found = files_.find({tensor.name, type});
+  if (found != files_.end()) return found->second.bytes();
+
+  std::error_code code;
+  std::filesystem::create_directories(folder_, code);
+  std::filesystem::path path = folder_ / fmt::format("{}.{}", tensor.name, to_string(type));
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, tensor_bytes({tensor.name, type, tensor.dimensions}));
+  if (std::filesystem::file_size(path, code) != n_bytes || code) {
+    EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));
+    std::vector<float> weights = column_weights(source_, importance_, tensor);
+    EncodeTensorOptions options;
+    options.type = type;
+    options.importance = weights;
+    auto encoded = encode_tensor(tensor, options, threads_,
+                                 [&](std::span<const std::byte> bytes) { return out.write(bytes); });
+    if (!encoded.ok()) return encoded.error();
+    EDGELLM_RETURN_IF_ERROR(out.commit());
+    source_.give_back(tensor);
+  }
+  EDGELLM_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
+  auto [at, added] = files_.emplace(std::pair{tensor.name, type}, std::move(file));
+  return at->second.bytes();
+}
+
+void CandidateStore::give_back() const {
+  for (const auto& [key, file] : files_) file.give_back(file.bytes());
+}
+
+}  // namespace edgellm

@@ -1,0 +1,42 @@
+// Encoded versions of a model's tensors, made when first asked for and kept on disk: the same (tensor, type)
+// is measured in many plans and written in the end without being encoded again.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "core/base/mapped_file.h"
+#include "core/base/result.h"
+#include "core/base/thread_pool.h"
+#include "core/model_file/gguf.h"
+#include "core/model_file/importance_matrix.h"
+
+namespace edgellm {
+
+class CandidateStore {
+ public:
+  // folder: made if missing; a file in it is trusted when its size is right, so the folder must belong to
+  // this source and importance (the caller names it by their hash). All references must outlive the store.
+  CandidateStore(std::filesystem::path folder, const GgufFile& source, const ImportanceMatrix* importance,
+                 ThreadPool& threads)
+      : folder_(std::move(folder)), source_(source), importance_(importance), threads_(threads) {}
+
+  // The tensor's data in `type`, mapped; valid until the store ends. The source's own data when the type is
+  // its own.
+  Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);
+
+  // Gives back the resident pages of everything handed out.
+  void give_back() const;
+
+ private:
+  std::filesystem::path folder_;
+  const GgufFile& source_;
+  const ImportanceMatrix* importance_;
+  ThreadPool& threads_;
+  std::map<std::pair<std::string, TensorType>, MappedFile> files_;
+};
+
+}  // namespace edgellm

@@ -1,0 +1,21 @@
+// Calibration text drawn from the model itself, for when the user gives none: continuations of short built-in
+// prompts in several domains (stories, facts, code, arithmetic, dialogue, other languages), sampled at
+// temperature 1.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/base/progress.h"
+#include "core/base/result.h"
+#include "core/text/tokenizer.h"
+#include "runtime/decode/session.h"
+
+namespace edgellm {
+
+// Draws until about n_tokens tokens are there. Finished continuations are kept in `log`, one JSON line each,
+// and are not drawn again by a resumed run; the same model gives the same text.
+Result<std::string> draw_text(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer, size_t n_tokens,
+                              const std::filesystem::path& log, const Progress& progress);
+
+}  // namespace edgellm

@@ -1,0 +1,418 @@
+#include "recipes/fit.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "core/base/content_hash.h"
+#include "core/base/interrupt.h"
+#include "core/base/output_file.h"
+#include "recipes/calibration_statistics.h"
+#include "recipes/calibration_text.h"
+#include "recipes/drawn_text.h"
+#include "recipes/fit_work.h"
+#include "recipes/generation_check.h"
+#include "recipes/measured_run.h"
+#include "recipes/plan_search.h"
+#include "runtime/decode/run_memory.h"
+
+namespace edgellm {
+namespace {
+
+constexpr size_t kFewestWindows = 12;
+constexpr size_t kFirstScoredRow =
+    16;  // the first predictions of a window know too little to tell models apart
+// Version of what the work folder holds; raise it when a stage gives other results than before.
+constexpr const char* kWorkVersion = "1";
+
+struct Judged {
+  double kl = 0, kl_error = 0, percentile_99 = 0, same_top = 1, perplexity = 0;
+};
+
+nlohmann::json to_json(const Judged& j) {
+  return {{"mean_kl", j.kl},
+          {"mean_kl_standard_error", j.kl_error},
+          {"percentile_99_kl", j.percentile_99},
+          {"same_top", j.same_top},
+          {"perplexity", j.perplexity}};
+}
+
+// The stages of one fit, in the order of run().
+class FitRun {
+ public:
+  FitRun(const FitOptions& options, const Progress& progress)
+      : options_(options), progress_(progress), threads_(options.n_threads) {}
+
+  Result<nlohmann::json> run() {
+    EDGELLM_RETURN_IF_ERROR(open_model());
+    EDGELLM_RETURN_IF_ERROR(set_budget());
+    EDGELLM_RETURN_IF_ERROR(prepare_text());
+    EDGELLM_RETURN_IF_ERROR(load_original());
+    EDGELLM_RETURN_IF_ERROR(record_reference());
+    EDGELLM_RETURN_IF_ERROR(collect_importance());
+    EDGELLM_RETURN_IF_ERROR(predict_costs());
+    EDGELLM_RETURN_IF_ERROR(search());
+    EDGELLM_RETURN_IF_ERROR(choose_and_write());
+    EDGELLM_RETURN_IF_ERROR(measure_runs());
+    clock_.end();
+    nlohmann::json report = make_report();
+    EDGELLM_RETURN_IF_ERROR(write_text_file(report_path(), report.dump(2) + "\n"));
+    if (!options_.keep_work && options_.work.empty()) work_->remove();
+    return report;
+  }
+
+ private:
+  std::filesystem::path report_path() const { return options_.output.string() + ".json"; }
+
+  Status open_model() {
+    clock_.begin("opening");
+    std::error_code code;
+    if (std::filesystem::equivalent(options_.model, options_.output, code))
+      return Error{fmt::format("the output {} is the input: choose another name", options_.output.string())};
+    // Fails now, not after half an hour, when the output cannot be written.
+    EDGELLM_ASSIGN_OR_RETURN(OutputFile probe, OutputFile::create(options_.output));
+    EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.model));
+    source_ = std::make_shared<GgufFile>(std::move(file));
+    EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
+    EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));
+    tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
+    EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_));
+    EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_file(options_.model));
+    return {};
+  }
+
+  Status set_budget() {
+    if (options_.size_bytes)
+      budget_ = *options_.size_bytes;
+    else if (options_.size_share)
+      budget_ = uint64_t(*options_.size_share * double(source_->n_file_bytes()));
+    else if (options_.memory_bytes) {
+      RunMemory without_weights = run_memory(0);
+      if (without_weights.total() >= *options_.memory_bytes)
+        return Error{fmt::format(
+            "{:.1f} MB are not enough: KV cache, buffers and process alone take {:.1f} MB at a "
+            "context of {}",
+            double(*options_.memory_bytes) / 1e6, double(without_weights.total()) / 1e6, options_.n_context)};
+      budget_ = *options_.memory_bytes - without_weights.total();
+    }
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_file_bytes(*source_, candidates_));
+    if (smallest > budget_ && (!options_.drop_layers || smallest / 2 > budget_))
+      return Error{fmt::format("no plan fits a file of {:.1f} MB: the smallest possible takes {:.1f} MB{}",
+                               double(budget_) / 1e6, double(smallest) / 1e6,
+                               options_.drop_layers ? " with all layers" : "")};
+    return {};
+  }
+
+  RunMemory run_memory(uint64_t n_file_bytes) const {
+    RunShape shape;
+    shape.n_context = options_.n_context;
+    shape.kv_type = options_.kv_type;
+    shape.n_threads = threads_.n_threads();
+    return estimate_run_memory(hyperparameters_, source_->metadata(), n_file_bytes, shape);
+  }
+
+  Status prepare_text() {
+    std::filesystem::path root =
+        options_.work.empty() ? options_.output.string() + ".work" : options_.work.string();
+    EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash_ + kWorkVersion)));
+    work_ = std::make_unique<FitWork>(std::move(work));
+    const FitEffort& e = options_.effort;
+    if (!options_.calibrate.empty()) {
+      EDGELLM_ASSIGN_OR_RETURN(
+          text_, read_calibration_text(options_.calibrate, *tokenizer_, e.n_window_tokens, kFewestWindows));
+    } else {
+      clock_.begin("drawing text");
+      EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
+                               Decoder::load(source_, {.n_threads = threads_.n_threads()}));
+      // Drawing reads all weights for every token: larger models get less text.
+      size_t n_windows = source_->n_file_bytes() > (uint64_t{1} << 30) ? 24 : 48;
+      EDGELLM_ASSIGN_OR_RETURN(std::string drawn,
+                               draw_text(decoder, *tokenizer_, n_windows * e.n_window_tokens,
+                                         work_->model_folder() / "drawn.jsonl", progress_));
+      EDGELLM_ASSIGN_OR_RETURN(text_, cut_calibration_text(drawn, "drawn from the model itself", *tokenizer_,
+                                                           e.n_window_tokens, kFewestWindows));
+    }
+    // Windows are in random order: the first are kept apart for the final check, the next are searched on,
+    // and importance is taken from all that are left and those searched on.
+    size_t n = text_.windows.size();
+    n_verify_ = std::min(e.n_verify_windows, n / 4);
+    n_search_ = std::min(e.n_search_windows, n / 4);
+    verify_text_ = windows_of(text_, 0, n_verify_, kFirstScoredRow);
+    search_text_ = windows_of(text_, n_verify_, n_search_, kFirstScoredRow);
+    little_text_ = windows_of(text_, n_verify_, std::max<size_t>(1, n_search_ / 4), kFirstScoredRow);
+    return work_->enter_text(
+        hash_text(text_.hash + nlohmann::json{e.n_importance_windows, e.n_error_rows}.dump()));
+  }
+
+  Status load_original() {
+    RuntimeModelOptions o;
+    o.n_context = o.n_batch = options_.effort.n_window_tokens;
+    o.n_threads = threads_.n_threads();
+    o.n_logit_rows = 64;
+    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, o));
+    return {};
+  }
+
+  Status record_reference() {
+    clock_.begin("reference logits");
+    struct Part {
+      const char* name;
+      const TextWindows& text;
+      std::unique_ptr<ReferenceLogits>& logits;
+    };
+    for (Part part : {Part{"search.reference", search_text_, search_reference_},
+                      Part{"verify.reference", verify_text_, verify_reference_}}) {
+      auto path = work_->file(part.name);
+      auto opened = ReferenceLogits::open(path, part.text, model_hash_);
+      if (!opened.ok()) {
+        EDGELLM_RETURN_IF_ERROR(ReferenceLogits::record(*model_, part.text, model_hash_, path, progress_));
+        opened = ReferenceLogits::open(path, part.text, model_hash_);
+        if (!opened.ok()) return opened.error();
+      }
+      part.logits = std::make_unique<ReferenceLogits>(std::move(*opened));
+    }
+    auto path = work_->file("original.json");
+    if (auto text = read_text_file(path); text.ok()) {
+      auto j = nlohmann::json::parse(*text, nullptr, false);
+      if (j.is_object()) original_.perplexity = j.value("perplexity", 0.0);
+    }
+    if (original_.perplexity == 0) {
+      EDGELLM_ASSIGN_OR_RETURN(PerplexityResult p, measure_perplexity(*model_, verify_text_, progress_));
+      original_.perplexity = p.perplexity;
+      EDGELLM_RETURN_IF_ERROR(write_text_file(path, nlohmann::json{{"perplexity", p.perplexity}}.dump()));
+    }
+    return {};
+  }
+
+  Status collect_importance() {
+    clock_.begin("importance");
+    auto matrix_path = work_->file("importance.gguf"), influence_path = work_->file("block_influence.json");
+    auto influence = read_text_file(influence_path);
+    auto matrix = read_importance_matrix(matrix_path);
+    if (influence.ok() && matrix.ok()) {
+      importance_ = std::move(*matrix);
+      block_influence_ = nlohmann::json::parse(*influence).get<std::vector<double>>();
+      return {};
+    }
+    size_t first = n_verify_,
+           count = std::min(options_.effort.n_importance_windows, text_.windows.size() - first);
+    EDGELLM_ASSIGN_OR_RETURN(
+        CalibrationStatistics statistics,
+        collect_calibration_statistics(*model_, std::span(text_.windows).subspan(first, count), progress_));
+    importance_ = std::move(statistics.importance);
+    importance_.datasets = text_.sources;
+    block_influence_ = statistics.block_influence;
+    EDGELLM_RETURN_IF_ERROR(write_importance_matrix(importance_, matrix_path));
+    return write_text_file(influence_path, nlohmann::json(block_influence_).dump());
+  }
+
+  Status predict_costs() {
+    store_ = std::make_unique<CandidateStore>(work_->file("tensors"), *source_, &importance_, threads_);
+    measured_ = std::make_unique<MeasuredModel>(*model_, *source_, *store_);
+    clock_.begin("rounding errors");
+    auto path = work_->file("errors.json");
+    if (auto text = read_text_file(path); text.ok()) {
+      auto j = nlohmann::json::parse(*text);
+      for (auto& c : candidates_) c.relative_error = j.at(c.tensor->name).get<std::vector<double>>();
+    } else {
+      EDGELLM_RETURN_IF_ERROR(measure_errors(*source_, importance_, options_.effort.n_error_rows, threads_,
+                                             progress_, candidates_));
+      nlohmann::json j;
+      for (const auto& c : candidates_) j[c.tensor->name] = c.relative_error;
+      EDGELLM_RETURN_IF_ERROR(write_text_file(path, j.dump()));
+    }
+    clock_.begin("sensitivity");
+    TextWindows text = windows_of(
+        text_, n_verify_, std::min(options_.effort.n_sensitivity_windows, n_search_), kFirstScoredRow);
+    return measure_sensitivity(*measured_, text, *search_reference_, work_->file("sensitivity.jsonl"),
+                               progress_, candidates_);
+  }
+
+  Status search() {
+    clock_.begin("search");
+    // The originals are not needed while plans are measured.
+    for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
+    PlanSearchInput input;
+    input.source = source_.get();
+    input.candidates = &candidates_;
+    input.block_influence = block_influence_;
+    input.budget = budget_;
+    input.drop_layers = options_.drop_layers;
+    input.little_text = little_text_;
+    input.all_text = search_text_;
+    input.reference = search_reference_.get();
+    input.evolution.n_generations = options_.effort.n_generations;
+    input.evolution.n_offspring = options_.effort.n_offspring;
+    input.checkpoint =
+        work_->file(fmt::format("search-{}-{}-{}-{}.json", budget_, options_.drop_layers ? "drop" : "keep",
+                                options_.effort.n_generations, options_.effort.n_offspring));
+    EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, input, progress_));
+    return {};
+  }
+
+  Result<Judged> judge(const QuantizationPlan& plan) {
+    EDGELLM_RETURN_IF_ERROR(measured_->apply(plan));
+    EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
+                             measure_divergence(*model_, verify_text_, *verify_reference_, progress_));
+    measured_->give_back();
+    return Judged{d.mean_kl, d.standard_error, d.percentile_99_kl, d.same_top, d.perplexity.perplexity};
+  }
+
+  // The searched plan and its best rival are judged on text that nothing was chosen by; the better of them
+  // that still talks is written.
+  Status choose_and_write() {
+    clock_.begin("verifying");
+    std::vector<MeasuredPlan> rivals = searched_.tried;
+    std::stable_sort(rivals.begin(), rivals.end(),
+                     [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
+    rivals.resize(std::min<size_t>(rivals.size(), 2));
+    for (const MeasuredPlan& rival : rivals) {
+      EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan));
+      judged_.emplace_back(rival, judged);
+    }
+    std::stable_sort(judged_.begin(), judged_.end(),
+                     [](const auto& a, const auto& b) { return a.second.kl < b.second.kl; });
+    for (const auto& [rival, judged] : judged_) {
+      clock_.begin("writing");
+      chosen_ = rival;
+      verified_ = judged;
+      measured_->restore();
+      EDGELLM_RETURN_IF_ERROR(write_output());
+      clock_.begin("checking generation");
+      EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.output));
+      auto result = std::make_shared<GgufFile>(std::move(file));
+      EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
+                               Decoder::load(result, {.n_threads = threads_.n_threads()}));
+      EDGELLM_ASSIGN_OR_RETURN(generation_, check_generation(decoder, *tokenizer_));
+      if (!generation_.collapsed()) break;
+    }
+    return {};
+  }
+
+  Status write_output() {
+    EDGELLM_ASSIGN_OR_RETURN(PlannedFile file, planned_file(*source_, chosen_.plan));
+    EDGELLM_ASSIGN_OR_RETURN(GgufWriter writer,
+                             GgufWriter::create(options_.output, file.metadata, file.tensors));
+    ProgressMeter meter(progress_, "writing", double(file.tensors.size()));
+    for (size_t i = 0; i < file.tensors.size(); ++i) {
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
+      EDGELLM_ASSIGN_OR_RETURN(auto data, store_->get(*file.sources[i], file.tensors[i].type));
+      EDGELLM_RETURN_IF_ERROR(writer.write(data));
+      meter.add(1);
+    }
+    store_->give_back();
+    meter.finish();
+    return writer.commit();
+  }
+
+  Status measure_runs() {
+    clock_.begin("measuring runs");
+    MeasuredRunOptions o;
+    o.program = options_.program;
+    o.n_context = options_.n_context;
+    o.kv_type = options_.kv_type;
+    o.n_threads = options_.n_threads;
+    o.n_prompt = std::min<size_t>(256, options_.n_context / 2);
+    EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
+    EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(options_.model, o));
+    return {};
+  }
+
+  nlohmann::json side(uint64_t n_file_bytes, const MeasuredRun& run, const Judged& judged) const {
+    nlohmann::json j = to_json(judged);
+    j["file_bytes"] = n_file_bytes;
+    j["predicted_memory_bytes"] = run_memory(n_file_bytes).total();
+    j["peak_resident_bytes"] = run.peak_resident_bytes;
+    j["prompt_tokens_per_second"] = run.prompt_tokens_per_second;
+    j["generated_tokens_per_second"] = run.generated_tokens_per_second;
+    return j;
+  }
+
+  nlohmann::json make_report() const {
+    nlohmann::json j;
+    j["schema"] = 1;
+    j["command"] = "fit";
+    j["model"] = options_.model.string();
+    j["model_hash"] = model_hash_;
+    j["output"] = options_.output.string();
+    j["budget"] = {
+        {"file_bytes", budget_}, {"context", options_.n_context}, {"kv", to_string(options_.kv_type)}};
+    if (options_.memory_bytes) j["budget"]["memory_bytes"] = *options_.memory_bytes;
+    j["calibration"] = {{"sources", text_.sources},
+                        {"drawn_from_model", options_.calibrate.empty()},
+                        {"windows", text_.windows.size()},
+                        {"window_tokens", text_.n_context},
+                        {"search_windows", n_search_},
+                        {"verify_windows", n_verify_},
+                        {"hash", text_.hash}};
+    j["before"] = side(source_->n_file_bytes(), run_before_, original_);
+    std::error_code code;
+    j["after"] = side(std::filesystem::file_size(options_.output, code), run_after_, verified_);
+    j["chosen"] = chosen_.name;
+    j["dropped_layers"] = chosen_.plan.dropped_layers;
+    auto items = allocation_items(candidates_);
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      const TensorCandidates& c = candidates_[i];
+      auto type = chosen_.plan.types.find(c.tensor->name);
+      if (type == chosen_.plan.types.end() ||
+          (c.layer >= 0 && chosen_.plan.dropped_layers.contains(uint32_t(c.layer))))
+        continue;
+      j["tensors"].push_back({{"name", c.tensor->name},
+                              {"role", to_string(c.role)},
+                              {"layer", c.layer},
+                              {"type", to_string(type->second)},
+                              {"bytes", *tensor_bytes({c.tensor->name, type->second, c.tensor->dimensions})},
+                              {"probe_type", to_string(c.probe)},
+                              {"probe_kl", c.probe_kl}});
+    }
+    for (const auto& plan : searched_.tried)
+      j["tried"].push_back({{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"search_kl", plan.kl}});
+    for (const auto& [plan, judged] : judged_) {
+      j["verified"].push_back(to_json(judged));
+      j["verified"].back()["name"] = plan.name;
+    }
+    j["generation"] = {{"answers", generation_.answers},
+                       {"empty", generation_.n_empty},
+                       {"looping", generation_.n_looping},
+                       {"collapsed", generation_.collapsed()}};
+    for (const auto& [stage, seconds] : clock_.stages())
+      j["stages"].push_back({{"stage", stage}, {"seconds", seconds}});
+    return j;
+  }
+
+  const FitOptions& options_;
+  const Progress& progress_;
+  ThreadPool threads_;
+  StageClock clock_;
+  std::shared_ptr<GgufFile> source_;
+  std::string model_hash_;
+  Hyperparameters hyperparameters_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  uint64_t budget_ = 0;
+  std::unique_ptr<FitWork> work_;
+  CalibrationText text_;
+  size_t n_verify_ = 0, n_search_ = 0;
+  TextWindows verify_text_, search_text_, little_text_;
+  std::unique_ptr<RuntimeLanguageModel> model_;
+  std::unique_ptr<ReferenceLogits> search_reference_, verify_reference_;
+  Judged original_, verified_;
+  ImportanceMatrix importance_;
+  std::vector<double> block_influence_;
+  std::vector<TensorCandidates> candidates_;
+  std::unique_ptr<CandidateStore> store_;
+  std::unique_ptr<MeasuredModel> measured_;
+  PlanSearchResult searched_;
+  std::vector<std::pair<MeasuredPlan, Judged>> judged_;
+  MeasuredPlan chosen_;
+  GenerationCheck generation_;
+  MeasuredRun run_before_, run_after_;
+};
+
+}  // namespace
+
+Result<nlohmann::json> fit(const FitOptions& options, const Progress& progress) {
+  return FitRun(options, progress).run();
+}
+
+}  // namespace edgellm

@@ -1,0 +1,51 @@
+// edgellm fit: the most accurate file of a model that runs inside a memory budget.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/progress.h"
+#include "core/base/result.h"
+#include "runtime/graph/kv_cache.h"
+
+namespace edgellm {
+
+// How much is measured; the defaults are those of the command.
+struct FitEffort {
+  size_t n_window_tokens = 256;
+  size_t n_importance_windows = 96;
+  size_t n_search_windows = 12;  // fidelity 1 of the evolution; the first quarter of them is fidelity 0
+  size_t n_sensitivity_windows = 2;
+  size_t n_verify_windows = 12;  // used for nothing but the final check
+  size_t n_error_rows = 256;     // per tensor, for rounding errors
+  size_t n_generations = 10;
+  size_t n_offspring = 8;
+};
+
+struct FitOptions {
+  std::filesystem::path model;  // GGUF file or Hugging Face folder
+  std::filesystem::path output;
+  // One of these; a share is of the model's own file size.
+  std::optional<uint64_t> memory_bytes;  // of a run: weights, KV cache at n_context, buffers, process
+  std::optional<uint64_t> size_bytes;    // of the file
+  std::optional<double> size_share;
+  size_t n_context = 1024;
+  KvType kv_type = KvType::f16;
+  std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
+  std::filesystem::path work;                    // empty: OUTPUT.work beside the output
+  bool keep_work = false;
+  bool drop_layers = true;  // whether whole layers may be left out
+  size_t n_threads = 0;
+  std::filesystem::path program;  // of edgellm itself, to measure runs in a process of their own
+  FitEffort effort;
+};
+
+// Returns the report that is also written beside the output as OUTPUT.json (documented in docs/formats.md).
+Result<nlohmann::json> fit(const FitOptions& options, const Progress& progress);
+
+}  // namespace edgellm

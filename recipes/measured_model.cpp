@@ -1,0 +1,60 @@
+#include "recipes/measured_model.h"
+
+namespace edgellm {
+
+Status MeasuredModel::apply(const QuantizationPlan& plan) {
+  Decoder& decoder = model_.decoder();
+  for (const GgufTensor& tensor : source_.tensors()) {
+    auto planned = plan.types.find(tensor.name);
+    if (planned == plan.types.end()) continue;
+    auto now = applied_.find(tensor.name);
+    TensorType current = now == applied_.end() ? tensor.type : now->second;
+    if (current == planned->second) continue;
+    EDGELLM_ASSIGN_OR_RETURN(auto data, store_.get(tensor, planned->second));
+    EDGELLM_RETURN_IF_ERROR(decoder.replace_weight(tensor.name, planned->second, data));
+    applied_[tensor.name] = planned->second;
+  }
+  for (uint32_t layer = 0; layer < decoder.hyperparameters().n_layers; ++layer)
+    decoder.set_layer_dropped(layer, plan.dropped_layers.contains(layer));
+  dropped_ = plan.dropped_layers;
+  return {};
+}
+
+void MeasuredModel::restore() {
+  model_.decoder().restore_weights();
+  for (uint32_t layer : dropped_) model_.decoder().set_layer_dropped(layer, false);
+  applied_.clear();
+  dropped_.clear();
+}
+
+Result<DivergenceResult> MeasuredModel::measure(const QuantizationPlan& plan, const TextWindows& text,
+                                                const ReferenceLogits& reference) {
+  EDGELLM_RETURN_IF_ERROR(apply(plan));
+  return measure_divergence(model_, text, reference);
+}
+
+Result<double> MeasuredModel::measure_one(const GgufTensor& tensor, TensorType type, int32_t layer,
+                                          std::span<const float> hidden, const TextWindows& text,
+                                          size_t window, const ReferenceLogits& reference) {
+  EDGELLM_ASSIGN_OR_RETURN(auto data, store_.get(tensor, type));
+  EDGELLM_RETURN_IF_ERROR(model_.decoder().replace_weight(tensor.name, type, data));
+  const std::vector<Token>& tokens = text.windows[window];
+  DivergenceMeter meter;
+  std::vector<float> expected(reference.n_vocabulary());
+  LogitsSink sink = [&](size_t position, std::span<const float> row) {
+    if (position + 1 < tokens.size()) {
+      reference.read_row(window, position - text.first_row, expected);
+      meter.add(expected, row, tokens[position + 1]);
+    }
+    return Status{};
+  };
+  Status status = layer < 0 ? model_.evaluate(tokens, text.first_row, sink)
+                            : model_.evaluate_from(uint32_t(layer), hidden, text.first_row, sink);
+  Status restored = model_.decoder().restore_weight(tensor.name);
+  store_.give_back();
+  EDGELLM_RETURN_IF_ERROR(status);
+  EDGELLM_RETURN_IF_ERROR(restored);
+  return meter.value().mean_kl;
+}
+
+}  // namespace edgellm

@@ -1,0 +1,30 @@
+// What a run of a model really takes, measured in a process of its own: `edgellm bench` as a child, so that
+// nothing of this process counts.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "core/base/result.h"
+#include "runtime/graph/kv_cache.h"
+
+namespace edgellm {
+
+struct MeasuredRun {
+  uint64_t peak_resident_bytes = 0;
+  double prompt_tokens_per_second = 0;
+  double generated_tokens_per_second = 0;
+};
+
+struct MeasuredRunOptions {
+  std::filesystem::path program;  // edgellm itself
+  size_t n_context = 1024;
+  KvType kv_type = KvType::f16;
+  size_t n_threads = 0;
+  size_t n_prompt = 256, n_generate = 32;
+};
+
+// Error when the child fails: its last line says why.
+Result<MeasuredRun> measure_run(const std::filesystem::path& model, const MeasuredRunOptions& options);
+
+}  // namespace edgellm

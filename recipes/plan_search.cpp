@@ -1,0 +1,268 @@
+#include "recipes/plan_search.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "core/base/output_file.h"
+
+namespace edgellm {
+namespace {
+
+constexpr uint32_t kMostlyMixed = 15;  // general.file_type of a mixture; readers show it as "Q4_K - Medium"
+constexpr size_t kBestPresets = 2;     // measured, of those that fit
+constexpr size_t kDropCandidates = 8;  // layers of least Block Influence that are tried
+
+// The candidates that are left when some layers are dropped, and their items.
+struct Problem {
+  std::set<uint32_t> dropped;
+  std::vector<const TensorCandidates*> candidates;
+  std::vector<AllocationItem> items;
+  std::vector<std::vector<uint32_t>> groups;
+  uint64_t budget = 0;  // for the items alone
+};
+
+QuantizationPlan plan_of(const Problem& problem, const Allocation& choice) {
+  QuantizationPlan plan;
+  plan.file_type = kMostlyMixed;
+  plan.dropped_layers = problem.dropped;
+  for (size_t i = 0; i < choice.size(); ++i)
+    plan.types[problem.candidates[i]->tensor->name] = problem.candidates[i]->types[choice[i]];
+  return plan;
+}
+
+Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32_t>& dropped) {
+  Problem p;
+  p.dropped = dropped;
+  auto items = allocation_items(*input.candidates);
+  auto n_layers = uint32_t(input.block_influence.size());
+  for (size_t i = 0; i < items.size(); ++i) {
+    const TensorCandidates& c = (*input.candidates)[i];
+    if (c.layer >= 0 && dropped.contains(uint32_t(c.layer))) continue;
+    p.candidates.push_back(&c);
+    p.items.push_back(items[i]);
+    auto role = uint32_t(c.role), quarter = c.layer < 0 ? 4 : uint32_t(c.layer) * 4 / n_layers;
+    p.groups.push_back({role, 64 + quarter});
+  }
+  // Header, norms and padding: what the file has beyond the items.
+  Allocation any(p.items.size(), 0);
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t whole, planned_file_bytes(*input.source, plan_of(p, any)));
+  uint64_t rest = whole - allocation_bytes(p.items, any) + 32 * p.items.size();
+  p.budget = input.budget > rest ? input.budget - rest : 0;
+  return p;
+}
+
+bool fits(const Problem& p) {
+  return smallest_allocation_bytes(p.items) <= p.budget;
+}
+
+class Search {
+ public:
+  Search(MeasuredModel& model, const PlanSearchInput& input, const Progress& progress)
+      : model_(model), input_(input), progress_(progress) {}
+
+  Result<PlanSearchResult> run() {
+    EDGELLM_RETURN_IF_ERROR(read_checkpoint());
+    EDGELLM_RETURN_IF_ERROR(choose_dropped_layers());
+    EDGELLM_RETURN_IF_ERROR(evolve_plan());
+    EDGELLM_RETURN_IF_ERROR(measure_presets());
+    PlanSearchResult result;
+    result.tried = tried_;
+    result.best = *std::min_element(tried_.begin(), tried_.end(),
+                                    [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
+    return result;
+  }
+
+ private:
+  Result<double> kl(const QuantizationPlan& plan, const TextWindows& text) {
+    EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d, model_.measure(plan, text, *input_.reference));
+    return d.mean_kl;
+  }
+
+  Result<double> kl_of_start(const Problem& p, const TextWindows& text) {
+    EDGELLM_ASSIGN_OR_RETURN(Allocation choice, allocate(p.items, p.budget));
+    return kl(plan_of(p, choice), text);
+  }
+
+  // Layers are dropped one by one, each time the one whose absence, with all others allocated anew, measures
+  // best; it ends when that is no gain, and goes on while nothing fits.
+  Status choose_dropped_layers() {
+    EDGELLM_ASSIGN_OR_RETURN(problem_, make_problem(input_, dropped_));
+    if (drops_decided_) return {};
+    auto n_layers = uint32_t(input_.block_influence.size());
+    bool may_drop = input_.drop_layers && planned_file(*input_.source, {{}, {0}, 0}).ok() && n_layers > 2;
+    if (!fits(problem_) && !may_drop) return too_small(problem_);
+    double best = 1e300;
+    if (fits(problem_)) {
+      EDGELLM_ASSIGN_OR_RETURN(best, kl_of_start(problem_, input_.little_text));
+    }
+    ProgressMeter meter(progress_, "trying to drop layers", double(kDropCandidates));
+    while (may_drop && dropped_.size() < n_layers / 2) {
+      std::vector<uint32_t> order(n_layers);
+      std::iota(order.begin(), order.end(), 0u);
+      std::erase_if(order, [&](uint32_t l) { return dropped_.contains(l); });
+      std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+        return input_.block_influence[a] < input_.block_influence[b];
+      });
+      order.resize(std::min(order.size(), kDropCandidates));
+      double best_here = 1e300;
+      uint32_t best_layer = order[0];
+      for (uint32_t layer : order) {
+        std::set<uint32_t> dropped = dropped_;
+        dropped.insert(layer);
+        EDGELLM_ASSIGN_OR_RETURN(Problem p, make_problem(input_, dropped));
+        double measured = 0;
+        if (fits(p)) {
+          EDGELLM_ASSIGN_OR_RETURN(measured, kl_of_start(p, input_.little_text));
+        } else {
+          // Nothing fits yet: the coarsest types tell which layer is missed least.
+          EDGELLM_ASSIGN_OR_RETURN(measured,
+                                   kl(plan_of(p, Allocation(p.items.size(), 0)), input_.little_text));
+        }
+        meter.add(1);
+        if (measured < best_here) {
+          best_here = measured;
+          best_layer = layer;
+        }
+      }
+      if (fits(problem_) && best_here >= best) break;
+      dropped_.insert(best_layer);
+      EDGELLM_ASSIGN_OR_RETURN(problem_, make_problem(input_, dropped_));
+      if (fits(problem_)) best = best_here;
+    }
+    meter.finish();
+    if (!fits(problem_)) return too_small(problem_);
+    drops_decided_ = true;
+    return write_checkpoint();
+  }
+
+  Status too_small(const Problem& p) const {
+    uint64_t smallest =
+        smallest_allocation_bytes(p.items) + (input_.budget - std::min(input_.budget, p.budget));
+    return Error{fmt::format("no plan fits {:.1f} MB: the smallest possible file {}takes {:.1f} MB",
+                             double(input_.budget) / 1e6,
+                             p.dropped.empty() ? "" : fmt::format("(without {} layers) ", p.dropped.size()),
+                             double(smallest) / 1e6)};
+  }
+
+  Status evolve_plan() {
+    if (state_.choice.size() != problem_.items.size()) {
+      state_ = {};
+      EDGELLM_ASSIGN_OR_RETURN(state_.choice, allocate(problem_.items, problem_.budget));
+      EDGELLM_ASSIGN_OR_RETURN(state_.measured, kl(plan_of(problem_, state_.choice), input_.all_text));
+      EDGELLM_RETURN_IF_ERROR(remember("predicted", plan_of(problem_, state_.choice), state_.measured));
+      EDGELLM_RETURN_IF_ERROR(write_checkpoint());
+    }
+    ProgressMeter meter(progress_, "searching", double(input_.evolution.n_generations),
+                        double(state_.generation));
+    MeasureAllocation measure = [&](const Allocation& choice, int fidelity) -> Result<double> {
+      meter.add(fidelity == 0 ? 0.9 / double(input_.evolution.n_offspring) : 0.0,
+                fmt::format("KL {:.4f} so far", state_.measured));
+      return kl(plan_of(problem_, choice), fidelity == 0 ? input_.little_text : input_.all_text);
+    };
+    OnGeneration on_generation = [&](const EvolutionState& state) -> Status {
+      meter.add(0.1, fmt::format("KL {:.4f} so far", state.measured));
+      model_.give_back();
+      return write_checkpoint();
+    };
+    EDGELLM_RETURN_IF_ERROR(evolve(problem_.items, problem_.groups, problem_.budget, input_.evolution,
+                                   measure, on_generation, state_));
+    meter.finish();
+    return remember("searched", plan_of(problem_, state_.choice), state_.measured);
+  }
+
+  // Every preset that fits is a rival; the best by predicted cost are measured.
+  Status measure_presets() {
+    struct Rival {
+      const Preset* preset;
+      QuantizationPlan plan;
+      double predicted;
+    };
+    std::vector<Rival> rivals;
+    auto items = allocation_items(*input_.candidates);
+    for (const Preset& preset : presets()) {
+      EDGELLM_ASSIGN_OR_RETURN(QuantizationPlan plan, preset_plan(*input_.source, preset));
+      EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*input_.source, plan));
+      if (n_bytes > input_.budget) continue;
+      double predicted = 0;
+      for (size_t i = 0; i < items.size(); ++i) {
+        const TensorCandidates& c = (*input_.candidates)[i];
+        auto type = std::find(c.types.begin(), c.types.end(), plan.types[c.tensor->name]);
+        // A type that is no candidate (an older format of the same size) counts as the coarsest.
+        predicted += items[i].options[type == c.types.end() ? 0 : size_t(type - c.types.begin())].cost;
+      }
+      rivals.push_back({&preset, std::move(plan), predicted});
+    }
+    std::stable_sort(rivals.begin(), rivals.end(),
+                     [](const Rival& a, const Rival& b) { return a.predicted < b.predicted; });
+    rivals.resize(std::min(rivals.size(), kBestPresets));
+    ProgressMeter meter(progress_, "measuring presets", double(rivals.size()));
+    for (const Rival& rival : rivals) {
+      EDGELLM_ASSIGN_OR_RETURN(double measured, kl(rival.plan, input_.all_text));
+      EDGELLM_RETURN_IF_ERROR(remember(std::string(rival.preset->name), rival.plan, measured));
+      meter.add(1, std::string(rival.preset->name));
+    }
+    meter.finish();
+    return {};
+  }
+
+  Status remember(std::string name, QuantizationPlan plan, double measured) {
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*input_.source, plan));
+    tried_.push_back({std::move(name), std::move(plan), n_bytes, measured});
+    return {};
+  }
+
+  Status write_checkpoint() {
+    nlohmann::json j;
+    j["dropped"] = dropped_;
+    j["generation"] = state_.generation;
+    j["log_factors"] = state_.log_factors;
+    j["choice"] = state_.choice;
+    j["measured"] = state_.measured;
+    if (!tried_.empty()) j["predicted_kl"] = tried_.front().kl;
+    return write_text_file(input_.checkpoint, j.dump());
+  }
+
+  Status read_checkpoint() {
+    if (!std::filesystem::exists(input_.checkpoint)) return {};
+    EDGELLM_ASSIGN_OR_RETURN(std::string text, read_text_file(input_.checkpoint));
+    auto j = nlohmann::json::parse(text, nullptr, false);
+    if (!j.is_object() || !j.contains("dropped")) return {};
+    dropped_ = j["dropped"].get<std::set<uint32_t>>();
+    drops_decided_ = true;
+    state_.generation = j["generation"];
+    state_.log_factors = j["log_factors"].get<std::vector<double>>();
+    state_.choice = j["choice"].get<Allocation>();
+    state_.measured = j["measured"];
+    if (!j.contains("predicted_kl")) return {};
+    EDGELLM_ASSIGN_OR_RETURN(Problem p, make_problem(input_, dropped_));
+    EDGELLM_ASSIGN_OR_RETURN(Allocation start, allocate(p.items, p.budget));
+    return remember("predicted", plan_of(p, start), j["predicted_kl"]);
+  }
+
+  MeasuredModel& model_;
+  const PlanSearchInput& input_;
+  const Progress& progress_;
+  std::set<uint32_t> dropped_;
+  bool drops_decided_ = false;
+  Problem problem_;
+  EvolutionState state_;
+  std::vector<MeasuredPlan> tried_;
+};
+
+}  // namespace
+
+Result<uint64_t> smallest_file_bytes(const GgufFile& source,
+                                     const std::vector<TensorCandidates>& candidates) {
+  QuantizationPlan plan;
+  for (const auto& c : candidates) plan.types[c.tensor->name] = c.types.front();
+  return planned_file_bytes(source, plan);
+}
+
+Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,
+                                     const Progress& progress) {
+  return Search(model, input, progress).run();
+}
+
+}  // namespace edgellm

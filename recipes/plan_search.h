@@ -1,0 +1,48 @@
+// From predicted costs to the plan that is written: allocation, presets as rivals, layers to drop, and
+// evolution, all judged by measured KL on the search text.
+#pragma once
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/base/progress.h"
+#include "plan/evolution.h"
+#include "recipes/tensor_costs.h"
+
+namespace edgellm {
+
+struct PlanSearchInput {
+  const GgufFile* source = nullptr;
+  const std::vector<TensorCandidates>* candidates = nullptr;
+  std::vector<double> block_influence;  // [n_layers]
+  uint64_t budget = 0;                  // bytes of the whole file
+  bool drop_layers = true;
+  TextWindows little_text, all_text;  // of fidelity 0 and 1; little_text is the beginning of all_text
+  const ReferenceLogits* reference = nullptr;  // on all_text
+  EvolutionOptions evolution;
+  std::filesystem::path checkpoint;
+};
+
+struct MeasuredPlan {
+  std::string name;  // "searched", or a preset's
+  QuantizationPlan plan;
+  uint64_t n_file_bytes = 0;
+  double kl = 0;  // mean, on all_text
+};
+
+struct PlanSearchResult {
+  MeasuredPlan best;  // of all
+  std::vector<MeasuredPlan>
+      tried;  // the start, the searched plan, and the best presets that fit, for the report
+};
+
+// The smallest file any plan without dropped layers gives.
+Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<TensorCandidates>& candidates);
+
+// Error when no plan fits: it says the smallest possible.
+Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,
+                                     const Progress& progress);
+
+}  // namespace edgellm

@@ -1,0 +1,166 @@
+#include "recipes/tensor_costs.h"
+
+#include <fmt/format.h>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/base/interrupt.h"
+#include "recipes/tensor_encoding.h"
+
+namespace edgellm {
+namespace {
+
+using enum TensorType;
+constexpr TensorType kTypes[] = {Q2_K, Q3_K, IQ4_XS, Q4_K, IQ4_NL, Q4_0, Q4_1, Q5_K, Q5_0, Q5_1, Q6_K, Q8_0};
+
+bool has_256_blocks(TensorType type) {
+  return info(type).n_values_per_block == 256;
+}
+
+// Hidden states that enter each layer of the original model, for one window.
+Status record_hidden(RuntimeLanguageModel& model, const std::vector<Token>& tokens,
+                     std::vector<std::vector<float>>& hidden) {
+  Decoder& decoder = model.decoder();
+  size_t width = decoder.hyperparameters().n_embedding;
+  hidden.assign(decoder.hyperparameters().n_layers + 1, {});
+  DecoderObservers observers;
+  observers.on_hidden = [&](uint32_t layer, size_t, const float* x, size_t n_tokens) {
+    hidden[layer].insert(hidden[layer].end(), x, x + n_tokens * width);
+  };
+  decoder.set_observers(observers);
+  Status status = model.evaluate(tokens, tokens.size(), {});
+  decoder.set_observers({});
+  return status;
+}
+
+// What earlier runs measured: lines {"window": w, "tensor": name, "type": type, "kl": x}; a torn last line is
+// left out.
+std::map<std::string, double> read_log(const std::filesystem::path& log) {
+  std::map<std::string, double> known;
+  std::ifstream in(log);
+  for (std::string line; std::getline(in, line);) {
+    auto row = nlohmann::json::parse(line, nullptr, false);
+    if (!row.is_object() || !row.contains("key") || !row.contains("kl") || !row["kl"].is_number()) continue;
+    known[row["key"].get<std::string>()] = row["kl"].get<double>();
+  }
+  return known;
+}
+
+}  // namespace
+
+Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source) {
+  EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
+  std::vector<TensorCandidates> all;
+  for (const GgufTensor& tensor : source.tensors()) {
+    ParsedTensorName parsed = parse_tensor_name(*h.architecture, tensor.name);
+    if (!parsed.rule || !is_quantizable(parsed.rule->role) || tensor.dimensions.size() < 2) continue;
+    TensorCandidates c;
+    c.tensor = &tensor;
+    c.role = parsed.rule->role;
+    c.layer = parsed.layer;
+    bool fits_256 = tensor.n_columns() % 256 == 0;
+    for (TensorType type : kTypes) {
+      // Where 256-blocks fit, the older formats of the same size are never better.
+      if (fits_256 && !has_256_blocks(type) && type != Q8_0) continue;
+      if (!row_bytes(type, tensor.n_columns())) continue;
+      if (info(type).bits_per_value() >= info(tensor.type).bits_per_value()) continue;
+      c.types.push_back(type);
+    }
+    c.types.push_back(tensor.type);
+    c.probe = c.types.front();
+    c.relative_error.assign(c.types.size(), 0.0);
+    all.push_back(std::move(c));
+  }
+  if (all.empty()) return Error{"the model has no tensor that can be quantized"};
+  return all;
+}
+
+Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance, size_t n_sample_rows,
+                      ThreadPool& threads, const Progress& progress,
+                      std::vector<TensorCandidates>& candidates) {
+  double n_items = 0;
+  for (const auto& c : candidates) n_items += double(c.types.size() - 1);
+  ProgressMeter meter(progress, "measuring rounding errors", n_items);
+  for (auto& c : candidates) {
+    std::vector<float> weights = column_weights(source, &importance, *c.tensor);
+    for (size_t i = 0; i < c.types.size(); ++i) {
+      if (c.types[i] == c.tensor->type) continue;
+      EncodeTensorOptions options;
+      options.type = c.types[i];
+      options.importance = weights;
+      options.measure_error = true;
+      options.row_stride = std::max<size_t>(1, c.tensor->n_rows() / n_sample_rows);
+      auto error =
+          encode_tensor(*c.tensor, options, threads, [](std::span<const std::byte>) { return Status{}; });
+      if (!error.ok()) return error.error();
+      c.relative_error[i] = error->relative();
+      meter.add(1, c.tensor->name);
+    }
+    source.give_back(*c.tensor);
+  }
+  meter.finish();
+  return {};
+}
+
+Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const ReferenceLogits& reference,
+                           const std::filesystem::path& log, const Progress& progress,
+                           std::vector<TensorCandidates>& candidates) {
+  auto key_of = [](size_t window, const TensorCandidates& c) {
+    return fmt::format("{} {} {}", window, c.tensor->name, to_string(c.probe));
+  };
+  std::map<std::string, double> known = read_log(log);
+  std::ofstream out(log, std::ios::app);
+  size_t n_layers = model.model().decoder().hyperparameters().n_layers;
+  // A probe in layer l costs the layers from l on, and the head.
+  auto work_of = [&](const TensorCandidates& c) { return double(n_layers) + 2 - std::max(c.layer, 0); };
+  double n_work = 0, n_known = 0;
+  for (size_t w = 0; w < text.windows.size(); ++w)
+    for (const auto& c : candidates) {
+      n_work += work_of(c);
+      if (known.contains(key_of(w, c))) n_known += work_of(c);
+    }
+  ProgressMeter meter(progress, "measuring sensitivity", n_work, n_known);
+  model.restore();
+  for (auto& c : candidates) c.probe_kl = 0;
+  for (size_t w = 0; w < text.windows.size(); ++w) {
+    std::vector<std::vector<float>> hidden;
+    for (auto& c : candidates) {
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
+      std::string key = key_of(w, c);
+      auto found = known.find(key);
+      double kl = 0;
+      if (found != known.end()) {
+        kl = found->second;
+      } else {
+        if (hidden.empty()) EDGELLM_RETURN_IF_ERROR(record_hidden(model.model(), text.windows[w], hidden));
+        bool is_head = c.role == TensorRole::output;
+        int32_t layer = is_head ? int32_t(n_layers) : c.layer;
+        std::span<const float> from = layer < 0 ? std::span<const float>{} : hidden[size_t(layer)];
+        EDGELLM_ASSIGN_OR_RETURN(kl, model.measure_one(*c.tensor, c.probe, layer, from, text, w, reference));
+        out << nlohmann::json{{"key", key}, {"kl", kl}}.dump() << std::endl;
+        if (!out) return Error{fmt::format("cannot write {}", log.string())};
+        meter.add(work_of(c), c.tensor->name);
+      }
+      c.probe_kl += kl / double(text.windows.size());
+    }
+  }
+  meter.finish();
+  return {};
+}
+
+std::vector<AllocationItem> allocation_items(const std::vector<TensorCandidates>& candidates) {
+  std::vector<AllocationItem> items;
+  for (const auto& c : candidates) {
+    AllocationItem item;
+    size_t probe = size_t(std::find(c.types.begin(), c.types.end(), c.probe) - c.types.begin());
+    double per_error = c.probe_kl / std::max(c.relative_error[probe], 1e-12);
+    for (size_t i = 0; i < c.types.size(); ++i)
+      item.options.push_back({*tensor_bytes({c.tensor->name, c.types[i], c.tensor->dimensions}),
+                              per_error * c.relative_error[i]});
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+
+}  // namespace edgellm
