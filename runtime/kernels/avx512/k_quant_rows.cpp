@@ -2,6 +2,8 @@
 // codes are multiplied as bytes, the partial sums narrowed to 16 bits and multiplied by the integer
 // sub-scales, so that floats are touched once in 256 values. Codes with an offset start from minus the offset
 // times the activations.
+#include <cstddef>
+
 #include "core/blocks/iq4.h"
 #include "core/blocks/k_quants.h"
 #include "runtime/kernels/activation_rows.h"
@@ -68,19 +70,33 @@ inline __m512i word_scales(__m512i places, __m128i unsigned_bytes) {
   return _mm512_maskz_permutexvar_epi8(kEvenBytes, places, _mm512_castsi128_si512(unsigned_bytes));
 }
 
-inline __m512 add_scaled(__m512 acc, __m512i sums, __m512 scale) {
-  return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, acc);
+// What a row's blocks add up to; sixteen and eight parts, to be summed at the end.
+struct RowSums {
+  __m512 dots;
+  __m256 mins;
+};
+
+// One row's scale and min for a block, times the activations' scale. Read from memory where they are used:
+// that broadcasts them for nothing.
+struct Scales {
+  float scale, min;
+};
+
+inline void add_scaled(RowSums& row, __m512i sums, const Scales& scales) {
+  row.dots = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), _mm512_set1_ps(scales.scale), row.dots);
 }
 
-inline __m512 subtract_mins(__m512 acc, __m256i mins, const Activations& a, __m512 min) {
-  __m512i sums = _mm512_zextsi256_si512(_mm256_madd_epi16(mins, a.sums));
-  return _mm512_fnmadd_ps(_mm512_cvtepi32_ps(sums), min, acc);
+inline void add_mins(RowSums& row, __m256i mins, const Activations& a, const Scales& scales) {
+  row.mins = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_madd_epi16(mins, a.sums)), _mm256_set1_ps(scales.min),
+                             row.mins);
 }
 
-// Each format: how it wants its activations, and acc + activation_scale * (16 parts of the block's dot
-// product).
+// Each format: the four bytes that hold its scale and, where there is one, its min; how it wants its
+// activations; and the addition of a block.
 struct Q2_K {
   using Block = BlockQ2_K;
+  static constexpr size_t halves_at = offsetof(Block, scale);
+  static constexpr bool scale_is_second = false;
   const __m512i places01 = word_places([](int lane, int s) { return two_bit_place(lane, s); });
   const __m512i places23 = word_places([](int lane, int s) { return two_bit_place(lane, s + 2); });
 
@@ -88,7 +104,7 @@ struct Q2_K {
     load_by_two_bits(a, codes);
     start_from_zero(a);
   }
-  __m512 add(__m512 acc, const Block& block, const Activations& a, __m512 activation_scale) const {
+  void add(RowSums& row, const Block& block, const Activations& a, const Scales& scales) const {
     const __m512i three = _mm512_set1_epi8(3);
     __m512i bytes = load(block.codes);
     __m512i dots[4] = {dot4(a.start[0], _mm512_and_si512(bytes, three), a.codes[0]),
@@ -97,16 +113,16 @@ struct Q2_K {
                        dot4(a.start[3], _mm512_and_si512(_mm512_srli_epi16(bytes, 6), three), a.codes[3])};
     __m128i sub = load_quarter(block.sub_scales);
     const __m128i fifteen = _mm_set1_epi8(15);
-    __m128i scales = _mm_and_si128(sub, fifteen), mins = _mm_and_si128(_mm_srli_epi16(sub, 4), fifteen);
-    acc = add_scaled(acc, scaled(dots, word_scales(places01, scales), word_scales(places23, scales)),
-                     _mm512_mul_ps(splat_half(block.scale), activation_scale));
-    return subtract_mins(acc, _mm256_cvtepu8_epi16(mins), a,
-                         _mm512_mul_ps(splat_half(block.min), activation_scale));
+    __m128i low = _mm_and_si128(sub, fifteen), mins = _mm_and_si128(_mm_srli_epi16(sub, 4), fifteen);
+    add_scaled(row, scaled(dots, word_scales(places01, low), word_scales(places23, low)), scales);
+    add_mins(row, _mm256_cvtepu8_epi16(mins), a, scales);
   }
 };
 
 struct Q3_K {
   using Block = BlockQ3_K;
+  static constexpr size_t halves_at = offsetof(Block, scale) - 2;
+  static constexpr bool scale_is_second = true;
   const __m512i places01 = word_places([](int lane, int s) { return two_bit_place(lane, s); });
   const __m512i places23 = word_places([](int lane, int s) { return two_bit_place(lane, s + 2); });
   // Third bits of the second 128 values are four bits above those of the first.
@@ -116,7 +132,7 @@ struct Q3_K {
     load_by_two_bits(a, codes);
     start_from_offset(a, 4);
   }
-  __m512 add(__m512 acc, const Block& block, const Activations& a, __m512 activation_scale) const {
+  void add(RowSums& row, const Block& block, const Activations& a, const Scales& scales) const {
     const __m512i three = _mm512_set1_epi8(3), four = _mm512_set1_epi8(4);
     __m512i bytes = load(block.codes);
     __m512i high = _mm512_srlv_epi64(both_halves(load_half(block.high_bits)), high_shifts);
@@ -128,15 +144,17 @@ struct Q3_K {
     __m512i dots[4];
     for (int s = 0; s < 4; ++s) dots[s] = dot4(a.start[s], codes[s], a.codes[s]);
     __m128i sub = q3_k_scales(load_quarter(block.codes + 62));
-    __m512i scales = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(sub));
+    __m512i words = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(sub));
     __m512i sums =
-        scaled(dots, _mm512_permutexvar_epi16(places01, scales), _mm512_permutexvar_epi16(places23, scales));
-    return add_scaled(acc, sums, _mm512_mul_ps(splat_half(block.scale), activation_scale));
+        scaled(dots, _mm512_permutexvar_epi16(places01, words), _mm512_permutexvar_epi16(places23, words));
+    add_scaled(row, sums, scales);
   }
 };
 
 struct Q4_K {
   using Block = BlockQ4_K;
+  static constexpr size_t halves_at = offsetof(Block, scale);
+  static constexpr bool scale_is_second = false;
   const __m512i places01 = word_places([](int lane, int s) { return lane / 2 * 2 + s; });
   const __m512i places23 = word_places([](int lane, int s) { return 4 + lane / 2 * 2 + s; });
   const __m256i min_places = _mm256_setr_epi16(8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15);
@@ -145,24 +163,22 @@ struct Q4_K {
     load_by_four_bits(a, codes);
     start_from_zero(a);
   }
-  __m512 add_dots(__m512 acc, const __m512i (&dots)[4], const void* block, const Activations& a,
-                  __m512 activation_scale) const {
-    __m128i header = load_quarter(block), sub = scales_and_mins(header);
-    acc = add_scaled(acc, scaled(dots, word_scales(places01, sub), word_scales(places23, sub)),
-                     _mm512_mul_ps(splat_half(uint16_t(_mm_extract_epi16(header, 0))), activation_scale));
-    __m256i mins =
-        _mm256_maskz_permutexvar_epi8(uint32_t(kEvenBytes), min_places, _mm256_castsi128_si256(sub));
-    return subtract_mins(acc, mins, a,
-                         _mm512_mul_ps(splat_half(uint16_t(_mm_extract_epi16(header, 1))), activation_scale));
+  void add_dots(RowSums& row, const __m512i (&dots)[4], const void* block, const Activations& a,
+                const Scales& scales) const {
+    __m128i sub = scales_and_mins(load_quarter(block));
+    add_scaled(row, scaled(dots, word_scales(places01, sub), word_scales(places23, sub)), scales);
+    add_mins(row,
+             _mm256_maskz_permutexvar_epi8(uint32_t(kEvenBytes), min_places, _mm256_castsi128_si256(sub)), a,
+             scales);
   }
-  __m512 add(__m512 acc, const Block& block, const Activations& a, __m512 activation_scale) const {
+  void add(RowSums& row, const Block& block, const Activations& a, const Scales& scales) const {
     const __m512i fifteen = _mm512_set1_epi8(15);
     __m512i first = load(block.codes), second = load(block.codes + 64);
     __m512i dots[4] = {dot4(a.start[0], _mm512_and_si512(first, fifteen), a.codes[0]),
                        dot4(a.start[1], _mm512_and_si512(_mm512_srli_epi16(first, 4), fifteen), a.codes[1]),
                        dot4(a.start[2], _mm512_and_si512(second, fifteen), a.codes[2]),
                        dot4(a.start[3], _mm512_and_si512(_mm512_srli_epi16(second, 4), fifteen), a.codes[3])};
-    return add_dots(acc, dots, &block, a, activation_scale);
+    add_dots(row, dots, &block, a, scales);
   }
 };
 
@@ -170,7 +186,7 @@ struct Q5_K : Q4_K {
   using Block = BlockQ5_K;
   const __m512i high_shifts = _mm512_setr_epi64(0, 0, 0, 0, 2, 2, 2, 2);
 
-  __m512 add(__m512 acc, const Block& block, const Activations& a, __m512 activation_scale) const {
+  void add(RowSums& row, const Block& block, const Activations& a, const Scales& scales) const {
     const __m512i fifteen = _mm512_set1_epi8(15), sixteen = _mm512_set1_epi8(16);
     __m512i first = load(block.codes), second = load(block.codes + 64);
     __m512i high = _mm512_srlv_epi64(both_halves(load_half(block.high_bits)), high_shifts);
@@ -181,12 +197,14 @@ struct Q5_K : Q4_K {
         and_or(_mm512_srli_epi16(high, 1), sixteen, _mm512_and_si512(_mm512_srli_epi16(second, 4), fifteen))};
     __m512i dots[4];
     for (int s = 0; s < 4; ++s) dots[s] = dot4(a.start[s], codes[s], a.codes[s]);
-    return add_dots(acc, dots, &block, a, activation_scale);
+    add_dots(row, dots, &block, a, scales);
   }
 };
 
 struct Q6_K {
   using Block = BlockQ6_K;
+  static constexpr size_t halves_at = offsetof(Block, scale) - 2;
+  static constexpr bool scale_is_second = true;
   const __m512i places01 = word_places([](int lane, int s) { return lane + 4 * s; });
   const __m512i places23 = word_places([](int lane, int s) { return 8 + lane + 4 * s; });
   const __m512i left_shifts = _mm512_setr_epi64(4, 4, 4, 4, 2, 2, 2, 2);
@@ -196,7 +214,7 @@ struct Q6_K {
     for (int s = 0; s < 4; ++s) a.codes[s] = load(codes + 64 * s);
     start_from_offset(a, 32);
   }
-  __m512 add(__m512 acc, const Block& block, const Activations& a, __m512 activation_scale) const {
+  void add(RowSums& row, const Block& block, const Activations& a, const Scales& scales) const {
     const __m512i fifteen = _mm512_set1_epi8(15), high_pair = _mm512_set1_epi8(0x30);
     __m512i dots[4];
     for (int h = 0; h < 2; ++h) {
@@ -207,15 +225,17 @@ struct Q6_K {
       dots[2 * h] = dot4(a.start[2 * h], first, a.codes[2 * h]);
       dots[2 * h + 1] = dot4(a.start[2 * h + 1], second, a.codes[2 * h + 1]);
     }
-    __m512i scales = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(load_quarter(block.sub_scales)));
+    __m512i words = _mm512_castsi256_si512(_mm256_cvtepi8_epi16(load_quarter(block.sub_scales)));
     __m512i sums =
-        scaled(dots, _mm512_permutexvar_epi16(places01, scales), _mm512_permutexvar_epi16(places23, scales));
-    return add_scaled(acc, sums, _mm512_mul_ps(splat_half(block.scale), activation_scale));
+        scaled(dots, _mm512_permutexvar_epi16(places01, words), _mm512_permutexvar_epi16(places23, words));
+    add_scaled(row, sums, scales);
   }
 };
 
 struct IQ4_XS {
   using Block = BlockIQ4_XS;
+  static constexpr size_t halves_at = offsetof(Block, scale);
+  static constexpr bool scale_is_second = false;
   const __m512i places0 = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
   const __m512i places1 = _mm512_setr_epi32(4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
   // The levels with 128 added.
@@ -233,7 +253,7 @@ struct IQ4_XS {
     a.start[0] = _mm512_add_epi32(a.start[0], a.start[1]);
     a.start[2] = _mm512_add_epi32(a.start[2], a.start[3]);
   }
-  __m512 add(__m512 acc, const Block& block, const Activations& a, __m512 activation_scale) const {
+  void add(RowSums& row, const Block& block, const Activations& a, const Scales& scales) const {
     const __m512i fifteen = _mm512_set1_epi8(15);
     __m512i dots[2];
     for (int h = 0; h < 2; ++h) {
@@ -243,12 +263,32 @@ struct IQ4_XS {
       dots[h] = dot4(dot4(a.start[2 * h], low, a.codes[2 * h]), high, a.codes[2 * h + 1]);
     }
     // Too large for 16 bits.
-    __m512i scales = _mm512_castsi256_si512(iq4_xs_scales(&block));
-    __m512i sums = _mm512_add_epi32(_mm512_mullo_epi32(dots[0], _mm512_permutexvar_epi32(places0, scales)),
-                                    _mm512_mullo_epi32(dots[1], _mm512_permutexvar_epi32(places1, scales)));
-    return add_scaled(acc, sums, _mm512_mul_ps(splat_half(block.scale), activation_scale));
+    __m512i words = _mm512_castsi256_si512(iq4_xs_scales(&block));
+    __m512i sums = _mm512_add_epi32(_mm512_mullo_epi32(dots[0], _mm512_permutexvar_epi32(places0, words)),
+                                    _mm512_mullo_epi32(dots[1], _mm512_permutexvar_epi32(places1, words)));
+    add_scaled(row, sums, scales);
   }
 };
+
+// The scales of one block of each of n_rows <= 4 rows, n_blocks apart.
+template <class Format, size_t n_rows>
+inline void load_scales(const typename Format::Block* blocks, size_t n_blocks, float activation_scale,
+                        Scales (&scales)[4]) {
+  __m128i halves = _mm_setzero_si128();
+  for (size_t r = 0; r < n_rows; ++r) {
+    int32_t pair;
+    memcpy(&pair, reinterpret_cast<const uint8_t*>(blocks + r * n_blocks) + Format::halves_at, sizeof(pair));
+    if (r == 0) halves = _mm_cvtsi32_si128(pair);
+    if (r == 1) halves = _mm_insert_epi32(halves, pair, 1);
+    if (r == 2) halves = _mm_insert_epi32(halves, pair, 2);
+    if (r == 3) halves = _mm_insert_epi32(halves, pair, 3);
+  }
+  __m256 values = _mm256_mul_ps(_mm256_cvtph_ps(halves), _mm256_set1_ps(activation_scale));
+  if (Format::scale_is_second) values = _mm256_permute_ps(values, 0xb1);
+  memcpy(scales, &values, sizeof(values));
+  // Otherwise the compiler takes them out of the register with shuffles.
+  asm("" : "+m"(scales));
+}
 
 // n_rows <= 4 rows from `row` against every token.
 template <class Format, size_t n_rows>
@@ -263,18 +303,23 @@ inline void multiply_group(const Format& format, const MatrixProduct& p, const A
     auto codes = reinterpret_cast<const int8_t*>(activations);
     auto scales = reinterpret_cast<const float*>(activations + planes.scales);
     auto sums = reinterpret_cast<const int16_t*>(activations + planes.sums);
-    __m512 acc[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    RowSums rows[n_rows];
+    for (RowSums& sums_of_row : rows) sums_of_row = {_mm512_setzero_ps(), _mm256_setzero_ps()};
     for (size_t b = 0; b < n_blocks; ++b) {
       Activations a;
       format.prepare(a, codes + 256 * b);
       a.sums = load_half(sums + 16 * b);
-      const __m512 activation_scale = _mm512_set1_ps(scales[b]);
+      Scales block_scales[4];
+      load_scales<Format, n_rows>(blocks + b, n_blocks, scales[b], block_scales);
       for (size_t r = 0; r < n_rows; ++r) {
         const Block& block = blocks[r * n_blocks + b];
         prefetch(next + (4 * b + r) * sizeof(Block), sizeof(Block));
-        acc[r] = format.add(acc[r], block, a, activation_scale);
+        format.add(rows[r], block, a, block_scales[r]);
       }
     }
+    __m512 acc[4] = {};
+    for (size_t r = 0; r < n_rows; ++r)
+      acc[r] = _mm512_sub_ps(rows[r].dots, _mm512_zextps256_ps512(rows[r].mins));
     float* output = p.output + token * p.output_stride + row;
     _mm_mask_storeu_ps(output, __mmask8((1u << n_rows) - 1), sums_of(acc));
   }

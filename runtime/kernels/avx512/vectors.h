@@ -40,11 +40,6 @@ inline __m512i both_halves(__m256i x) {
   return _mm512_broadcast_i64x4(x);
 }
 
-// Every value the half float's.
-inline __m512 splat_half(uint16_t half) {
-  return _mm512_cvtph_ps(_mm256_set1_epi16(int16_t(half)));
-}
-
 // (x & y) | z
 inline __m512i and_or(__m512i x, __m512i y, __m512i z) {
   return _mm512_ternarylogic_epi64(x, y, z, 0xea);
