@@ -104,7 +104,7 @@ TEST(PreTokenizerTest, EveryKindCutsWordsAsLlamaCpp) {
     for (const Json& row : rows)
       for (const Json& result : row["of"])
         for (const Json& listed : result["names"]) {
-          if (listed != name) continue;
+          if (listed.get<std::string>() != name) continue;
           ++n_compared;
           EXPECT_EQ(tokenizer->encode(row["text"].get<std::string>()), result["ids"].get<Tokens>())
               << name << " on " << row["text"];
