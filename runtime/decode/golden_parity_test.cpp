@@ -165,7 +165,7 @@ TEST_P(GoldenParity, QuantizedWeightsGiveNearlyTheReferenceLikelihoodOfALongText
 INSTANTIATE_TEST_SUITE_P(Models, GoldenParity,
                          testing::Values(Golden{"smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", 2e-2, 0.02},
                                          Golden{"qwen2.5-coder-0.5b", "Qwen2.5-Coder-0.5B-Instruct.Q4.gguf",
-                                                2e-2, 0.02},
+                                                4e-2, 0.02},
                                          Golden{"gemma3-270m", "gemma-3-270m.Q4_K_M.gguf", 5e-2, 0.02}),
                          [](const testing::TestParamInfo<Golden>& info) {
                            std::string name = info.param.name;
