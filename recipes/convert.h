@@ -17,10 +17,10 @@ namespace edgellm {
 struct ConvertOptions {
   // Of the matrices: F32, F16, BF16, or (to GGUF) Q8_0. Absent: each tensor keeps its own type, quantized
   // ones become F16. Vectors (norms, biases) are always F32, as every GGUF has them.
-  std::optional<TensorType> type;
+  std::optional<TensorType> type = {};
   uint64_t most_shard_bytes = 0;  // of a safetensors file; 0: one file
   size_t n_threads = 0;           // 0: all usable cores
-  Progress progress;
+  Progress progress = {};
 };
 
 struct ConvertReport {

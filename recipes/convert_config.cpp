@@ -45,7 +45,9 @@ const json* find_value(const json& config, std::string_view key) {
 
 Result<MetadataValue> metadata_value(std::string_view key, const json& value, MetadataType type) {
   if (type == MetadataType::uint32) {
-    if (!value.is_number_unsigned() || value.get<uint64_t>() > std::numeric_limits<uint32_t>::max())
+    bool negative = value.is_number_integer() && !value.is_number_unsigned() && value.get<int64_t>() < 0;
+    if (!value.is_number_integer() || negative ||
+        value.get<uint64_t>() > std::numeric_limits<uint32_t>::max())
       return wrong(key, fmt::format("is {}, wanted a count", brief(value)));
     return MetadataValue::of_uint32(uint32_t(value.get<uint64_t>()));
   }

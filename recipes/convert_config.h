@@ -28,8 +28,8 @@ Result<std::vector<float>> rope_factors_from_config(const nlohmann::json& config
 struct ConfigExtras {
   bool tied_embedding = false;
   bool attention_bias = false, mlp_bias = false;  // written where the family leaves them open
-  std::string dtype;                              // "float16"
-  std::vector<float> rope_factors;                // of rope_freqs.weight; empty if there is none
+  std::string dtype = {};                         // "float16"
+  std::vector<float> rope_factors = {};           // of rope_freqs.weight; empty if there is none
 };
 Result<nlohmann::ordered_json> config_from_metadata(const Metadata& metadata, const Hyperparameters& model,
                                                     const ConfigExtras& extras);
