@@ -24,13 +24,13 @@ constexpr std::array<float, 2 * n> two_sided(float first, float step) {
   return targets;
 }
 
-constexpr auto kTargets3 = two_sided<32>(1.50f, 0.125f);
-constexpr auto kTargets4 = two_sided<24>(4.0f, 0.30f);
-constexpr auto kTargets5 = two_sided<24>(12.0f, 0.40f);
+constexpr auto kTargets3 = two_sided<24>(1.70f, 0.30f);
+constexpr auto kTargets4 = two_sided<24>(4.4f, 0.50f);
+constexpr auto kTargets5 = two_sided<24>(12.0f, 0.50f);
 constexpr auto kTargets6 = two_sided<32>(26.0f, 0.25f);
 // The levels are symmetric, so one sign is enough.
 constexpr float kTargets8[] = {127.0f, 126.6f, 126.2f, 125.8f, 125.4f, 125.0f, 124.6f, 124.2f};
-constexpr auto kTargetsIq4 = two_sided<32>(64.0f, 2.25f);
+constexpr auto kTargetsIq4 = two_sided<32>(70.0f, 4.0f);
 
 float half_value(float value) {
   return float_from_half(finite_half(value));
