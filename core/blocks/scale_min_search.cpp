@@ -14,17 +14,6 @@ namespace {
 constexpr float kGridHint = 0.1f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-float half_value(float value) {
-  return float_from_half(finite_half(value));
-}
-
-int best_of(const float* errors, int n) {
-  int best = 0;
-  for (int c = 1; c < n; ++c)
-    if (errors[c] < errors[best]) best = c;
-  return best;
-}
-
 struct Range {
   float low, high;
 };

@@ -32,23 +32,12 @@ constexpr auto kTargets6 = two_sided<32>(26.0f, 0.25f);
 constexpr float kTargets8[] = {127.0f, 126.6f, 126.2f, 125.8f, 125.4f, 125.0f, 124.6f, 124.2f};
 constexpr auto kTargetsIq4 = two_sided<32>(70.0f, 4.0f);
 
-float half_value(float value) {
-  return float_from_half(finite_half(value));
-}
-
 // The value of largest magnitude, with its sign.
 float extreme(const float* values, int n_values) {
   float found = 0;
   for (int i = 0; i < n_values; ++i)
     if (std::fabs(values[i]) > std::fabs(found)) found = values[i];
   return found;
-}
-
-int best_of(const float* errors, int n) {
-  int best = 0;
-  for (int c = 1; c < n; ++c)
-    if (errors[c] < errors[best]) best = c;
-  return best;
 }
 
 // Every n / kCandidateStep neighbours send their best: 16 candidates that lie apart.

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/base/float16.h"
 #include "core/blocks/grid_fit.h"
 
 namespace edgellm {
@@ -35,6 +36,17 @@ const Levels& iq4_levels();
 
 // Nearest half float, kept finite.
 uint16_t finite_half(float value);
+inline float half_value(float value) {
+  return float_from_half(finite_half(value));
+}
+
+// The index of the least of n.
+inline int best_of(const float* errors, int n) {
+  int best = 0;
+  for (int c = 1; c < n; ++c)
+    if (errors[c] < errors[best]) best = c;
+  return best;
+}
 
 // Half floats: the best scale for each of up to 16 runs of 32 values. values, weights: [n_runs, 32].
 inline constexpr int kMaxRuns = kMaxSubBlocks;
