@@ -67,11 +67,11 @@ MetadataValue MetadataValue::of_booleans(std::vector<bool> v) {
 size_t MetadataValue::n_elements() const {
   return std::visit(
       [](const auto& v) -> size_t {
-        if constexpr (requires { v.push_back({}); } &&
-                      !std::is_same_v<std::decay_t<decltype(v)>, std::string>)
-          return v.size();
-        else
+        using V = std::decay_t<decltype(v)>;
+        if constexpr (std::is_arithmetic_v<V> || std::is_same_v<V, std::string>)
           return 1;
+        else
+          return v.size();
       },
       held);
 }

@@ -31,6 +31,13 @@ TEST(Metadata, WrongKindNamesKeyAndBothKinds) {
   EXPECT_EQ(m.integer("z").error().message, "metadata key 'z' is missing (wanted an integer)");
 }
 
+TEST(Metadata, CountsTheElementsOfArraysAndOneForAnythingElse) {
+  EXPECT_EQ(MetadataValue::of_strings({"a", "b", "c"}).n_elements(), 3u);
+  EXPECT_EQ(MetadataValue::of_booleans({true, false}).n_elements(), 2u);
+  EXPECT_EQ(MetadataValue::of_string("abc").n_elements(), 1u);
+  EXPECT_EQ(MetadataValue::of_uint32(7).n_elements(), 1u);
+}
+
 TEST(Metadata, TooLargeIntegerIsAnError) {
   Metadata m;
   m.set("k", MetadataValue::of_uint64(~0ull));
