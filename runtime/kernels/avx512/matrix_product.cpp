@@ -43,6 +43,21 @@ void quantize_by_32(const float* x, size_t n_columns, uint8_t* row) {
   }
 }
 
+// The sums of each 16 of 256 codes.
+inline __m512i sums_of_sixteens(const uint8_t* codes) {
+  __m512i fours[4];
+  for (size_t v = 0; v < 4; ++v)
+    fours[v] = dot4(_mm512_setzero_si512(), _mm512_set1_epi8(1), load(codes + 64 * v));
+  // Lane l of vector v holds the four parts of sum 4 * v + l.
+  __m512i low =
+      _mm512_add_epi32(_mm512_unpacklo_epi32(fours[0], fours[1]), _mm512_unpackhi_epi32(fours[0], fours[1]));
+  __m512i high =
+      _mm512_add_epi32(_mm512_unpacklo_epi32(fours[2], fours[3]), _mm512_unpackhi_epi32(fours[2], fours[3]));
+  __m512i sums = _mm512_add_epi32(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+  const __m512i places = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(places, sums);
+}
+
 void quantize_by_256(const float* x, size_t n_columns, uint8_t* row) {
   const ActivationPlanes planes = activation_planes(ActivationFormat::q8_256, n_columns);
   auto scales = reinterpret_cast<float*>(row + planes.scales);
@@ -56,17 +71,16 @@ void quantize_by_256(const float* x, size_t n_columns, uint8_t* row) {
     const float largest = _mm512_reduce_max_ps(peaks);
     const __m512 inverse = _mm512_set1_ps(inverse_of(largest));
     scales[b] = largest / 127.0f;
-    int32_t block_sum = 0;
-    for (size_t sub = 0; sub < 16; ++sub) {
-      __m512i codes = rounded(x + 16 * sub, inverse);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 256 * b + 16 * sub), _mm512_cvtepi32_epi8(codes));
-      int32_t sum = _mm512_reduce_add_epi32(codes);
-      sums[16 * b + sub] = int16_t(sum);
-      biases[16 * b + sub] = -128 * sum;
-      block_sum += sum;
-    }
-    for (size_t sub = 0; sub < 8; ++sub)
-      sums_of_32[8 * b + sub] = int16_t(sums[16 * b + 2 * sub] + sums[16 * b + 2 * sub + 1]);
+    uint8_t* codes = row + 256 * b;
+    for (size_t i = 0; i < 256; i += 16)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(codes + i), _mm512_cvtepi32_epi8(rounded(x + i, inverse)));
+    const __m512i sums_of_16 = sums_of_sixteens(codes);
+    const __m256i narrow = _mm512_cvtepi32_epi16(sums_of_16);
+    const __m256i pairs = _mm256_madd_epi16(narrow, _mm256_set1_epi16(1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + 16 * b), narrow);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(sums_of_32 + 8 * b), _mm256_cvtepi32_epi16(pairs));
+    _mm512_storeu_si512(biases + 16 * b, _mm512_mullo_epi32(sums_of_16, _mm512_set1_epi32(-128)));
+    const int32_t block_sum = _mm512_reduce_add_epi32(sums_of_16);
     block_biases[b] = -128 * block_sum;
   }
 }
