@@ -31,8 +31,8 @@ Spread spread_of(std::vector<double> values) {
   return {(values[(n - 1) / 2] + values[n / 2]) / 2, values.front(), values.back()};
 }
 
-nlohmann::json to_json(const Spread& s) {
-  return {{"median", s.median}, {"least", s.least}, {"most", s.most}};
+nlohmann::json range_json(double least, double most) {
+  return {{"least", least}, {"most", most}};
 }
 
 // Seconds of one run: the prompt, its first token chosen; then the ends of the output lengths asked for,
@@ -107,9 +107,13 @@ Result<Measured> measure(const std::shared_ptr<const GgufFile>& file, const Opti
   for (const auto& seconds : generated) m.seconds_per_token.push_back(spread_of(seconds));
   uint64_t n_weight_bytes = 0;
   for (const GgufTensor& tensor : file->tensors()) n_weight_bytes += tensor.data.size();
-  m.memory = estimate_run_memory(
-      decoder->hyperparameters(), file->metadata(), n_weight_bytes,
-      {.n_context = n_context, .kv_type = kv, .n_batch = o.n_batch, .n_threads = n_threads});
+  const GgufTensor* embedding = file->find("output.weight") ? file->find("token_embd.weight") : nullptr;
+  m.memory = estimate_run_memory(decoder->hyperparameters(), file->metadata(), n_weight_bytes,
+                                 {.n_context = n_context,
+                                  .kv_type = kv,
+                                  .n_batch = o.n_batch,
+                                  .n_threads = n_threads,
+                                  .n_lookup_bytes = embedding ? embedding->data.size() : 0});
   return m;
 }
 
@@ -128,19 +132,27 @@ void print(const Measured& m, const Options& o) {
                with_range(m.seconds_per_token[i], 1000, "{:.2f} ms each ({:.2f} to {:.2f})"));
 }
 
+// Figures are medians; the key with _range beside each holds the least and the most of the runs.
 nlohmann::json to_json(const Measured& m, const Options& o) {
   nlohmann::json generation = nlohmann::json::array();
   for (size_t i = 0; i < o.n_generate.size(); ++i) {
     const Spread& s = m.seconds_per_token[i];
     generation.push_back({{"tokens", o.n_generate[i]},
-                          {"seconds_per_token", to_json(s)},
-                          {"tokens_per_second", to_json(Spread{1 / s.median, 1 / s.most, 1 / s.least})}});
+                          {"seconds_per_token", s.median},
+                          {"seconds_per_token_range", range_json(s.least, s.most)},
+                          {"tokens_per_second", 1 / s.median},
+                          {"tokens_per_second_range", range_json(1 / s.most, 1 / s.least)}});
   }
+  const Spread &prompt = m.prompt_per_second, &first = m.first_token_seconds;
   return {{"threads", m.n_threads},
           {"backend", m.backend},
           {"prompt_tokens", o.n_prompt},
-          {"prompt_tokens_per_second", to_json(m.prompt_per_second)},
-          {"first_token_seconds", to_json(m.first_token_seconds)},
+          {"prompt_tokens_per_second", prompt.median},
+          {"prompt_tokens_per_second_range", range_json(prompt.least, prompt.most)},
+          {"prompt_seconds_per_token", 1 / prompt.median},
+          {"first_token_seconds", first.median},
+          {"first_token_seconds_range", range_json(first.least, first.most)},
+          {"generated_tokens_per_second", 1 / m.seconds_per_token[0].median},
           {"generation", generation},
           {"estimated_bytes",
            {{"weights", m.memory.weights},

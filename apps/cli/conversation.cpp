@@ -13,7 +13,7 @@ void add_conversation_options(CLI::App& command, ConversationOptions& o) {
                      "most tokens of an answer (default: until the context is full)");
   command.add_option("--temperature", o.sampler.temperature, "0 always takes the most likely token")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, 100.0));
   command.add_option("--top-k", o.sampler.top_k, "keep the k most likely tokens; 0: all")
       ->capture_default_str();
   command
@@ -25,7 +25,7 @@ void add_conversation_options(CLI::App& command, ConversationOptions& o) {
       ->check(CLI::Range(0.0, 1.0));
   command.add_option("--repeat-penalty", o.sampler.repetition_penalty, "weakens tokens seen lately; 1: none")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(0.01, 100.0));
   command.add_option("--repeat-window", o.sampler.repetition_window, "how many tokens count as lately")
       ->capture_default_str();
   command.add_option("--seed", o.sampler.seed, "the same seed gives the same answer")->capture_default_str();

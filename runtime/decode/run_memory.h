@@ -11,7 +11,7 @@
 namespace edgellm {
 
 struct RunMemory {
-  uint64_t weights = 0;      // mapped tensor data, all of it touched
+  uint64_t weights = 0;      // mapped tensor data that is touched
   uint64_t kv_cache = 0;     // at the full context
   uint64_t activations = 0;  // buffers of graph and backend
   uint64_t process = 0;      // program and libraries, metadata, tokenizer, threads
@@ -23,6 +23,9 @@ struct RunShape {
   KvType kv_type = KvType::f16;
   size_t n_batch = 512;
   size_t n_threads = 0;  // 0: one per usable core
+  // Of the weights' bytes: an embedding table that is not the output head too. Only the rows of the context's
+  // tokens are read, so that few of its pages become resident.
+  uint64_t n_lookup_bytes = 0;
 };
 
 // n_weight_bytes: the tensors' data as in the file. The process part is an upper estimate from measurement

@@ -123,6 +123,16 @@ TEST(RunMemory, CountsWhatLoadReserves) {
   EXPECT_GT(peak_resident_bytes(), 1u << 20);
 }
 
+TEST(RunMemory, AnEmbeddingThatIsOnlyLookedUpCountsByTheRowsOfAContext) {
+  auto file = tiny::open({});
+  auto h = read_hyperparameters(file->metadata()).value();
+  RunShape shape = {.n_context = 100, .n_lookup_bytes = 900'000'000};
+  EXPECT_EQ(estimate_run_memory(h, file->metadata(), 1'000'000'000, shape).weights,
+            100'000'000u + 100 * 65536u);
+  shape.n_lookup_bytes = 1000;
+  EXPECT_EQ(estimate_run_memory(h, file->metadata(), 1'000'000'000, shape).weights, 1'000'000'000u);
+}
+
 TEST(TextStream, GivesOnlyWholeCharacters) {
   TextStream stream;
   EXPECT_EQ(stream.add("a\xC3"), "a");
