@@ -58,8 +58,8 @@ constexpr Kernels kGeneric = EDGELLM_KERNEL_TABLE(generic, "generic");
 constexpr Kernels kAvx2 = EDGELLM_KERNEL_TABLE(avx2, "avx2");
 constexpr Kernels kAvx512 = EDGELLM_KERNEL_TABLE(avx512, "avx512");
 
-// __builtin_cpu_supports also asks the system whether it saves the registers; it does not know F16C, which every CPU
-// with AVX2 has.
+// __builtin_cpu_supports also asks the system whether it saves the registers; it does not know F16C, which
+// every CPU with AVX2 has.
 bool cpu_has_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 }
