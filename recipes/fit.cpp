@@ -310,10 +310,11 @@ class FitRun {
     clock_.begin("measuring runs");
     MeasuredRunOptions o;
     o.program = options_.program;
-    o.n_context = options_.n_context;
     o.kv_type = options_.kv_type;
     o.n_threads = options_.n_threads;
-    o.n_prompt = std::min<size_t>(256, options_.n_context / 2);
+    // The context is filled, so that the memory measured is that of a full one; but no longer than takes
+    // minutes.
+    o.n_prompt = std::clamp<size_t>(options_.n_context, o.n_generate + 1, 4096) - o.n_generate;
     EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
     EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(options_.model, o));
     return {};

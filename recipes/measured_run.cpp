@@ -26,8 +26,6 @@ Result<MeasuredRun> measure_run(const std::filesystem::path& model, const Measur
                                         std::to_string(options.n_prompt),
                                         "--generate",
                                         std::to_string(options.n_generate),
-                                        "--context",
-                                        std::to_string(options.n_context),
                                         "--kv",
                                         std::string(to_string(options.kv_type)),
                                         "--runs",

@@ -18,10 +18,9 @@ struct MeasuredRun {
 
 struct MeasuredRunOptions {
   std::filesystem::path program;  // edgellm itself
-  size_t n_context = 1024;
   KvType kv_type = KvType::f16;
   size_t n_threads = 0;
-  size_t n_prompt = 256, n_generate = 32;
+  size_t n_prompt = 256, n_generate = 32;  // the KV cache is filled with both
 };
 
 // Error when the child fails: its last line says why.
