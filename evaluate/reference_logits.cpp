@@ -38,13 +38,15 @@ Header header_for(size_t n_vocabulary, const TextWindows& text, const std::strin
 
 }  // namespace
 
-Status ReferenceLogits::record(LanguageModel& reference, const TextWindows& text, const std::string& key,
-                               const std::filesystem::path& path, const Progress& progress) {
+Result<PerplexityResult> ReferenceLogits::record(LanguageModel& reference, const TextWindows& text,
+                                                 const std::string& key, const std::filesystem::path& path,
+                                                 const Progress& progress) {
   EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));
   Header header = header_for(reference.n_vocabulary(), text, key);
   EDGELLM_RETURN_IF_ERROR(out.write(std::as_bytes(std::span(&header, 1))));
   std::vector<uint16_t> codes((reference.n_vocabulary() + 3) / 4 * 4);
   std::vector<float> rounded(reference.n_vocabulary());
+  PerplexityMeter perplexity;
   ProgressMeter meter(progress, "reference logits", double(text.windows.size()));
   for (const auto& window : text.windows) {
     EDGELLM_RETURN_IF_ERROR(check_interrupt());
@@ -52,6 +54,7 @@ Status ReferenceLogits::record(LanguageModel& reference, const TextWindows& text
         window, text.first_row, [&](size_t position, std::span<const float> row) -> Status {
           if (position + 1 >= window.size()) return {};
           LogNormalizer normalizer = log_normalizer(row);
+          perplexity.add(normalizer.log_sum_exp - double(row[size_t(window[position + 1])]));
           float scale[2] = {0, kDepth / 65535.0f};
           for (size_t i = 0; i < row.size(); ++i) {
             float below = std::min(normalizer.largest - row[i], kDepth);
@@ -66,7 +69,10 @@ Status ReferenceLogits::record(LanguageModel& reference, const TextWindows& text
     meter.add(1);
   }
   meter.finish();
-  return out.commit();
+  EDGELLM_RETURN_IF_ERROR(out.commit());
+  PerplexityResult result = perplexity.value();
+  result.n_windows = text.windows.size();
+  return result;
 }
 
 Result<ReferenceLogits> ReferenceLogits::open(const std::filesystem::path& path, const TextWindows& text,

@@ -11,6 +11,7 @@
 #include "core/base/mapped_file.h"
 #include "core/base/progress.h"
 #include "core/language_model.h"
+#include "evaluate/perplexity.h"
 #include "evaluate/text_windows.h"
 
 namespace edgellm {
@@ -22,8 +23,10 @@ class ReferenceLogits {
  public:
   // Runs the reference over `text` and writes the file, all or nothing. `key` names what it was made from;
   // open() of a file with another key or shape is an error.
-  static Status record(LanguageModel& reference, const TextWindows& text, const std::string& key,
-                       const std::filesystem::path& path, const Progress& progress = {});
+  // Returns the reference's own perplexity on the text.
+  static Result<PerplexityResult> record(LanguageModel& reference, const TextWindows& text,
+                                         const std::string& key, const std::filesystem::path& path,
+                                         const Progress& progress = {});
   static Result<ReferenceLogits> open(const std::filesystem::path& path, const TextWindows& text,
                                       const std::string& key);
 

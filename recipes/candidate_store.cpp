@@ -34,6 +34,11 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
   return at->second.bytes();
 }
 
+void CandidateStore::give_back(const GgufTensor& tensor, TensorType type) const {
+  auto found = files_.find({tensor.name, type});
+  if (found != files_.end()) found->second.give_back(found->second.bytes());
+}
+
 void CandidateStore::give_back() const {
   for (const auto& [key, file] : files_) file.give_back(file.bytes());
 }

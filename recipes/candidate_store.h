@@ -28,7 +28,8 @@ class CandidateStore {
   // its own.
   Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);
 
-  // Gives back the resident pages of everything handed out.
+  // Gives back the resident pages of one encoding, or of everything handed out.
+  void give_back(const GgufTensor& tensor, TensorType type) const;
   void give_back() const;
 
  private:

@@ -104,11 +104,14 @@ class FitRun {
     return {};
   }
 
-  RunMemory run_memory(uint64_t n_file_bytes) const {
+  // n_lookup_bytes: of a token embedding that is not the output matrix too, of which a run touches only some
+  // rows.
+  RunMemory run_memory(uint64_t n_file_bytes, uint64_t n_lookup_bytes = 0) const {
     RunShape shape;
     shape.n_context = options_.n_context;
     shape.kv_type = options_.kv_type;
     shape.n_threads = threads_.n_threads();
+    shape.n_lookup_bytes = n_lookup_bytes;
     return estimate_run_memory(hyperparameters_, source_->metadata(), n_file_bytes, shape);
   }
 
@@ -161,27 +164,27 @@ class FitRun {
       const TextWindows& text;
       std::unique_ptr<ReferenceLogits>& logits;
     };
+    auto perplexity_path = work_->file("original.json");
     for (Part part : {Part{"search.reference", search_text_, search_reference_},
                       Part{"verify.reference", verify_text_, verify_reference_}}) {
       auto path = work_->file(part.name);
       auto opened = ReferenceLogits::open(path, part.text, model_hash_);
       if (!opened.ok()) {
-        EDGELLM_RETURN_IF_ERROR(ReferenceLogits::record(*model_, part.text, model_hash_, path, progress_));
+        EDGELLM_ASSIGN_OR_RETURN(PerplexityResult perplexity,
+                                 ReferenceLogits::record(*model_, part.text, model_hash_, path, progress_));
+        // That of the verify text, recorded last, stays.
+        EDGELLM_RETURN_IF_ERROR(
+            write_text_file(perplexity_path, nlohmann::json{{"perplexity", perplexity.perplexity}}.dump()));
         opened = ReferenceLogits::open(path, part.text, model_hash_);
         if (!opened.ok()) return opened.error();
       }
       part.logits = std::make_unique<ReferenceLogits>(std::move(*opened));
     }
-    auto path = work_->file("original.json");
-    if (auto text = read_text_file(path); text.ok()) {
-      auto j = nlohmann::json::parse(*text, nullptr, false);
-      if (j.is_object()) original_.perplexity = j.value("perplexity", 0.0);
-    }
-    if (original_.perplexity == 0) {
-      EDGELLM_ASSIGN_OR_RETURN(PerplexityResult p, measure_perplexity(*model_, verify_text_, progress_));
-      original_.perplexity = p.perplexity;
-      EDGELLM_RETURN_IF_ERROR(write_text_file(path, nlohmann::json{{"perplexity", p.perplexity}}.dump()));
-    }
+    EDGELLM_ASSIGN_OR_RETURN(std::string text, read_text_file(perplexity_path));
+    auto j = nlohmann::json::parse(text, nullptr, false);
+    if (j.is_object()) original_.perplexity = j.value("perplexity", 0.0);
+    // From here on the stand-in is read, not the original.
+    for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
     return {};
   }
 
@@ -195,11 +198,15 @@ class FitRun {
       block_influence_ = nlohmann::json::parse(*influence).get<std::vector<double>>();
       return {};
     }
+    CandidateStore plain(work_->file("tensors"), *source_, nullptr, threads_);
+    MeasuredModel stand_in(*model_, *source_, plain);
+    EDGELLM_RETURN_IF_ERROR(stand_in.apply(stand_in_plan(candidates_)));
     size_t first = n_verify_,
            count = std::min(options_.effort.n_importance_windows, text_.windows.size() - first);
     EDGELLM_ASSIGN_OR_RETURN(
         CalibrationStatistics statistics,
         collect_calibration_statistics(*model_, std::span(text_.windows).subspan(first, count), progress_));
+    stand_in.restore();
     importance_ = std::move(statistics.importance);
     importance_.datasets = text_.sources;
     block_influence_ = statistics.block_influence;

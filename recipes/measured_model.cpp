@@ -33,11 +33,9 @@ Result<DivergenceResult> MeasuredModel::measure(const QuantizationPlan& plan, co
   return measure_divergence(model_, text, reference);
 }
 
-Result<double> MeasuredModel::measure_one(const GgufTensor& tensor, TensorType type, int32_t layer,
-                                          std::span<const float> hidden, const TextWindows& text,
-                                          size_t window, const ReferenceLogits& reference) {
-  EDGELLM_ASSIGN_OR_RETURN(auto data, store_.get(tensor, type));
-  EDGELLM_RETURN_IF_ERROR(model_.decoder().replace_weight(tensor.name, type, data));
+Result<double> MeasuredModel::measure_from(int32_t layer, std::span<const float> hidden,
+                                           const TextWindows& text, size_t window,
+                                           const ReferenceLogits& reference) {
   const std::vector<Token>& tokens = text.windows[window];
   DivergenceMeter meter;
   std::vector<float> expected(reference.n_vocabulary());
@@ -48,13 +46,26 @@ Result<double> MeasuredModel::measure_one(const GgufTensor& tensor, TensorType t
     }
     return Status{};
   };
-  Status status = layer < 0 ? model_.evaluate(tokens, text.first_row, sink)
-                            : model_.evaluate_from(uint32_t(layer), hidden, text.first_row, sink);
-  Status restored = model_.decoder().restore_weight(tensor.name);
-  store_.give_back();
-  EDGELLM_RETURN_IF_ERROR(status);
-  EDGELLM_RETURN_IF_ERROR(restored);
+  EDGELLM_RETURN_IF_ERROR(layer < 0 ? model_.evaluate(tokens, text.first_row, sink)
+                                    : model_.evaluate_from(uint32_t(layer), hidden, text.first_row, sink));
   return meter.value().mean_kl;
+}
+
+Result<double> MeasuredModel::measure_one(const GgufTensor& tensor, TensorType type, int32_t layer,
+                                          std::span<const float> hidden, const TextWindows& text,
+                                          size_t window, const ReferenceLogits& reference) {
+  EDGELLM_ASSIGN_OR_RETURN(auto data, store_.get(tensor, type));
+  EDGELLM_RETURN_IF_ERROR(model_.decoder().replace_weight(tensor.name, type, data));
+  auto measured = measure_from(layer, hidden, text, window, reference);
+  auto now = applied_.find(tensor.name);
+  if (now == applied_.end()) {
+    EDGELLM_RETURN_IF_ERROR(model_.decoder().restore_weight(tensor.name));
+  } else {
+    EDGELLM_ASSIGN_OR_RETURN(auto base, store_.get(tensor, now->second));
+    EDGELLM_RETURN_IF_ERROR(model_.decoder().replace_weight(tensor.name, now->second, base));
+  }
+  store_.give_back(tensor, type);
+  return measured;
 }
 
 }  // namespace edgellm

@@ -25,6 +25,10 @@ class MeasuredModel {
   // Mean KL to the reference of the plan on the text.
   Result<DivergenceResult> measure(const QuantizationPlan& plan, const TextWindows& text,
                                    const ReferenceLogits& reference);
+  // Mean KL of what is applied now on one window, from the hidden states that enter `layer` (-1: from the
+  // tokens).
+  Result<double> measure_from(int32_t layer, std::span<const float> hidden, const TextWindows& text,
+                              size_t window, const ReferenceLogits& reference);
   // Mean KL when just this tensor is changed and the run starts with the hidden states [n_tokens,
   // n_embedding] that enter its layer in the original model (layer -1: from the tokens).
   Result<double> measure_one(const GgufTensor& tensor, TensorType type, int32_t layer,

@@ -103,6 +103,15 @@ Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance
   return {};
 }
 
+QuantizationPlan stand_in_plan(const std::vector<TensorCandidates>& candidates) {
+  QuantizationPlan plan;
+  for (const auto& c : candidates) {
+    bool is_wide = c.tensor->type == F32 || c.tensor->type == F16 || c.tensor->type == BF16;
+    if (is_wide && row_bytes(Q8_0, c.tensor->n_columns())) plan.types[c.tensor->name] = Q8_0;
+  }
+  return plan;
+}
+
 Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const ReferenceLogits& reference,
                            const std::filesystem::path& log, const Progress& progress,
                            std::vector<TensorCandidates>& candidates) {
@@ -121,10 +130,11 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
       if (known.contains(key_of(w, c))) n_known += work_of(c);
     }
   ProgressMeter meter(progress, "measuring sensitivity", n_work, n_known);
-  model.restore();
+  EDGELLM_RETURN_IF_ERROR(model.apply(stand_in_plan(candidates)));
   for (auto& c : candidates) c.probe_kl = 0;
   for (size_t w = 0; w < text.windows.size(); ++w) {
     std::vector<std::vector<float>> hidden;
+    double base_kl = 0;
     for (auto& c : candidates) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
       std::string key = key_of(w, c);
@@ -133,11 +143,18 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
       if (found != known.end()) {
         kl = found->second;
       } else {
-        if (hidden.empty()) EDGELLM_RETURN_IF_ERROR(record_hidden(model.model(), text.windows[w], hidden));
+        if (hidden.empty()) {
+          EDGELLM_RETURN_IF_ERROR(record_hidden(model.model(), text.windows[w], hidden));
+          // From the last layer on nothing changes: this is the stand-in itself.
+          EDGELLM_ASSIGN_OR_RETURN(
+              base_kl, model.measure_from(int32_t(n_layers), hidden[n_layers], text, w, reference));
+        }
         bool is_head = c.role == TensorRole::output;
         int32_t layer = is_head ? int32_t(n_layers) : c.layer;
         std::span<const float> from = layer < 0 ? std::span<const float>{} : hidden[size_t(layer)];
         EDGELLM_ASSIGN_OR_RETURN(kl, model.measure_one(*c.tensor, c.probe, layer, from, text, w, reference));
+        // A tensor that does no harm at all still costs a little, so that spare bytes are not thrown away.
+        kl = std::max(kl - base_kl, 1e-7);
         out << nlohmann::json{{"key", key}, {"kl", kl}}.dump() << std::endl;
         if (!out) return Error{fmt::format("cannot write {}", log.string())};
         meter.add(work_of(c), c.tensor->name);

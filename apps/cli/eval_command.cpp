@@ -44,7 +44,8 @@ Result<ReferenceLogits> reference_logits(const Options& o, const TextWindows& te
   if (opened.ok()) return opened;
   std::shared_ptr<GgufFile> file;
   EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.reference, o, KvType::f16, file));
-  EDGELLM_RETURN_IF_ERROR(ReferenceLogits::record(*model, text, key, path, terminal_progress()));
+  if (auto recorded = ReferenceLogits::record(*model, text, key, path, terminal_progress()); !recorded.ok())
+    return recorded.error();
   return ReferenceLogits::open(path, text, key);
 }
 
