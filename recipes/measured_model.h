@@ -29,8 +29,7 @@ class MeasuredModel {
   // tokens).
   Result<double> measure_from(int32_t layer, std::span<const float> hidden, const TextWindows& text,
                               size_t window, const ReferenceLogits& reference);
-  // Mean KL when just this tensor is changed and the run starts with the hidden states [n_tokens,
-  // n_embedding] that enter its layer in the original model (layer -1: from the tokens).
+  // The same when just this tensor of what is applied now is changed.
   Result<double> measure_one(const GgufTensor& tensor, TensorType type, int32_t layer,
                              std::span<const float> hidden, const TextWindows& text, size_t window,
                              const ReferenceLogits& reference);
