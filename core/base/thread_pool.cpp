@@ -62,15 +62,18 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::dispatch(Call call, void* argument) {
-  if (n_threads_ > 1) {
-    call_ = call;
-    argument_ = argument;
-    n_running_.store(uint32_t(n_threads_ - 1), std::memory_order_relaxed);
-    round_.fetch_add(1, std::memory_order_release);
-    round_.notify_all();
-  }
+  if (n_threads_ == 1) return call(argument, 0);
+  call_ = call;
+  argument_ = argument;
+  n_left_.store(0, std::memory_order_relaxed);
+  // Everything above is published to a thread by its entering the gate.
+  uint64_t number = (gate_.load(std::memory_order_relaxed) / kRound + 1) * kRound;
+  gate_.store(number, std::memory_order_release);
+  round_.fetch_add(1, std::memory_order_release);
+  round_.notify_all();
   call(argument, 0);
-  for (int spins = 0; n_running_.load(std::memory_order_acquire) != 0; ++spins) {
+  auto n_entered = uint32_t(gate_.fetch_or(kClosed, std::memory_order_acq_rel) % kClosed);
+  for (int spins = 0; n_left_.load(std::memory_order_acquire) != n_entered; ++spins) {
     relax();
     if (spins > kSpins) std::this_thread::yield();
   }
@@ -82,10 +85,14 @@ void ThreadPool::work(size_t thread) {
   for (;;) {
     for (int spins = 0; round_.load(std::memory_order_acquire) == seen && spins < kSpins; ++spins) relax();
     while (round_.load(std::memory_order_acquire) == seen) round_.wait(seen, std::memory_order_acquire);
-    ++seen;
+    seen = round_.load(std::memory_order_acquire);
     if (stopping_) return;
+    uint64_t gate = gate_.load(std::memory_order_acquire);
+    while (!(gate & kClosed) && !gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) {
+    }
+    if (gate & kClosed) continue;
     call_(argument_, thread);
-    n_running_.fetch_sub(1, std::memory_order_release);
+    n_left_.fetch_add(1, std::memory_order_release);
   }
 }
 

@@ -4,9 +4,8 @@
 
 #include <atomic>
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 namespace edgellm {
@@ -21,26 +20,19 @@ class ThreadPool {
 
   size_t n_threads() const { return n_threads_; }
 
-  // Calls function(thread_index) on every thread and returns when all have ended.
-  template <class Function>
-  void run(Function&& function) {
-    using F = std::remove_reference_t<Function>;
-    dispatch([](void* f, size_t thread) { (*static_cast<F*>(f))(thread); },
-             const_cast<void*>(static_cast<const void*>(&function)));
-  }
-
   // Calls function(begin, end, thread_index) for pieces of at most `piece` of [0, n), taken as threads become
   // free.
   template <class Function>
   void parallel_for(size_t n, size_t piece, Function&& function) {
     next_.store(0, std::memory_order_relaxed);
-    run([&, this](size_t thread) {
+    auto take = [&, this](size_t thread) {
       for (;;) {
         size_t begin = next_.fetch_add(piece, std::memory_order_relaxed);
         if (begin >= n) return;
         function(begin, begin + piece < n ? begin + piece : n, thread);
       }
-    });
+    };
+    dispatch([](void* f, size_t thread) { (*static_cast<decltype(take)*>(f))(thread); }, &take);
   }
 
  private:
@@ -48,13 +40,17 @@ class ThreadPool {
   void dispatch(Call call, void* argument);
   void work(size_t thread);
 
+  // The round in work: its number, whether it is closed to threads that have not entered, and how many have.
+  static constexpr uint64_t kRound = uint64_t{1} << 32, kClosed = uint64_t{1} << 31;
+
   size_t n_threads_;
   Call call_ = nullptr;
   void* argument_ = nullptr;
   std::vector<int> cores_;
   std::vector<std::thread> threads_;
-  alignas(64) std::atomic<uint32_t> round_{0};
-  alignas(64) std::atomic<uint32_t> n_running_{0};
+  alignas(64) std::atomic<uint32_t> round_{0};  // for sleepers
+  alignas(64) std::atomic<uint64_t> gate_{kClosed};
+  alignas(64) std::atomic<uint32_t> n_left_{0};  // threads that entered the round and have ended it
   alignas(64) std::atomic<size_t> next_{0};
   std::atomic<bool> stopping_{false};
 };
