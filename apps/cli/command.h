@@ -11,7 +11,8 @@ namespace edgellm {
 // Adds every subcommand to `app`; the one that is run leaves its outcome in `status`.
 void register_commands(CLI::App& app, Status& status);
 
-// A Progress that keeps one line on standard error up to date (a terminal), or prints a line now and then (a file).
+// A Progress that keeps one line on standard error up to date (a terminal), or prints a line now and then (a
+// file).
 Progress terminal_progress();
 
 }  // namespace edgellm

@@ -1,14 +1,15 @@
-// edgellm: one program, subcommands in the manner of git. Each command is one file that registers itself in kCommands.
-#include <fmt/format.h>
-
+// edgellm: one program, subcommands in the manner of git. Each command is one file that registers itself in
+// kCommands.
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "apps/cli/command.h"
 #include "core/base/interrupt.h"
 
 int main(int argc, char** argv) {
   using namespace edgellm;
-  CLI::App app{"Fit a language model into a memory budget, measure what it costs, and run it at the edge.", "edgellm"};
+  CLI::App app{"Fit a language model into a memory budget, measure what it costs, and run it at the edge.",
+               "edgellm"};
   app.set_version_flag("--version", "edgellm " EDGELLM_VERSION);
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
