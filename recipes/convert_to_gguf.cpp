@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/arch/architecture.h"
+#include "core/base/output_file.h"
 #include "core/model_file/gguf.h"
 #include "core/model_file/hf_folder.h"
 #include "core/model_file/printable.h"
@@ -227,9 +228,9 @@ Result<ConvertReport> convert_hf_to_gguf(const fs::path& path, const fs::path& o
                              to_string(*options.type))};
   EDGELLM_ASSIGN_OR_RETURN(HfFolder folder, HfFolder::open(path));
   std::error_code code;
-  for (const SafetensorsFile& file : folder.files())
-    if (fs::equivalent(file.path(), output, code))
-      return Error{fmt::format("cannot write {}: it is the input", output.string())};
+  std::vector<fs::path> inputs;
+  for (const auto& entry : fs::directory_iterator(path, code)) inputs.push_back(entry.path());
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, inputs));
 
   EDGELLM_ASSIGN_OR_RETURN(const Architecture* architecture, architecture_of_config(folder.config()));
   Metadata numbers, tokenizer;

@@ -67,13 +67,14 @@ class FitRun {
 
   Status open_model() {
     clock_.begin("opening");
-    std::error_code code;
-    if (std::filesystem::equivalent(options_.model, options_.output, code))
-      return Error{fmt::format("the output {} is the input: choose another name", options_.output.string())};
-    // Fails now, not after half an hour, when the output cannot be written.
-    EDGELLM_ASSIGN_OR_RETURN(OutputFile probe, OutputFile::create(options_.output));
     EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.model));
     source_ = std::make_shared<GgufFile>(std::move(file));
+    for (const auto& output : {options_.output, report_path()}) {
+      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
+      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, options_.calibrate));
+      // Fails now, not after half an hour, when the output cannot be written.
+      EDGELLM_ASSIGN_OR_RETURN(OutputFile probe, OutputFile::create(output));
+    }
     EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/arch/architecture.h"
+#include "core/base/output_file.h"
 #include "recipes/tensor_encoding.h"
 
 namespace edgellm {
@@ -106,9 +107,7 @@ std::vector<float> column_weights(const GgufFile& source, const ImportanceMatrix
 Status quantize_model(const GgufFile& source, const QuantizationPlan& plan,
                       const ImportanceMatrix* importance, const std::filesystem::path& output,
                       ThreadPool& threads, const Progress& progress) {
-  std::error_code code;
-  if (std::filesystem::equivalent(source.path(), output, code))
-    return Error{fmt::format("the output {} is the input: choose another name", output.string())};
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source.paths()));
   EDGELLM_ASSIGN_OR_RETURN(PlannedFile file, planned_file(source, plan));
   EDGELLM_ASSIGN_OR_RETURN(GgufWriter writer, GgufWriter::create(output, file.metadata, file.tensors));
   double n_values = 0;

@@ -59,6 +59,8 @@ nlohmann::json perplexity_json(const PerplexityResult& p) {
 
 Status evaluate(const Options& o) {
   EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
+  for (const std::string& output : {o.json, o.cache})
+    EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, {{o.model, o.text, o.reference}}));
   EDGELLM_ASSIGN_OR_RETURN(std::string content, read_text_file(o.text));
   std::shared_ptr<GgufFile> file;
   EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.model, o, kv, file));

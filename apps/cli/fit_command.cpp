@@ -83,6 +83,7 @@ void print_report(const nlohmann::json& r) {
 }
 
 Status run_fit(const Options& o) {
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.json, {{o.model}}));
   FitOptions f;
   f.model = o.model;
   f.output = o.output;

@@ -3,6 +3,7 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
 
@@ -20,6 +21,8 @@ Status collect(const Options& o) {
   auto source = std::make_shared<GgufFile>(std::move(file));
   EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source->metadata()));
   std::vector<std::filesystem::path> texts(o.texts.begin(), o.texts.end());
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, texts));
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, source->paths()));
   EDGELLM_ASSIGN_OR_RETURN(CalibrationText text, read_calibration_text(texts, tokenizer, o.n_context, 1));
   if (o.n_windows && o.n_windows < text.windows.size()) text.windows.resize(o.n_windows);
   RuntimeModelOptions options;

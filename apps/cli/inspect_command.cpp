@@ -116,6 +116,7 @@ Status write_json(const Options& o, const ModelContents& model, const std::optio
 }
 
 Status inspect(const Options& o) {
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.json, {{o.model}}));
   EDGELLM_ASSIGN_OR_RETURN(ModelContents model, inspect_model(o.model));
   EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
   print_summary(o, model);

@@ -4,6 +4,7 @@
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "core/base/output_file.h"
 #include "core/base/progress.h"
 #include "recipes/quantize.h"
 
@@ -17,6 +18,7 @@ struct Options {
 
 Status quantize(const Options& o) {
   EDGELLM_ASSIGN_OR_RETURN(const Preset* preset, find_preset(o.type));
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, {{o.importance}}));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile source, GgufFile::open(o.model));
   ImportanceMatrix importance;
   if (!o.importance.empty()) {

@@ -43,10 +43,38 @@ TEST(OutputFile, WithoutCommitTheOldContentStays) {
   EXPECT_EQ(*read_text_file(folder / "a"), "old");
 }
 
-TEST(OutputFile, FullDiskIsAnError) {
-  if (!fs::exists("/dev/full")) GTEST_SKIP();
-  auto file = OutputFile::create(scratch_folder("full") / "missing" / "a");
-  EXPECT_FALSE(file.ok());
+TEST(OutputFile, FolderThatDoesNotExistIsAnError) {
+  EXPECT_FALSE(OutputFile::create(scratch_folder("missing") / "nowhere" / "a").ok());
+}
+
+TEST(OutputFile, DeviceOrFolderIsNotReplaced) {
+  fs::path folder = scratch_folder("device");
+  fs::create_symlink("/dev/null", folder / "link");
+  for (const fs::path& path : {fs::path("/dev/null"), folder / "link", folder}) {
+    EXPECT_FALSE(write_text_file(path, "lost").ok()) << path;
+  }
+  EXPECT_TRUE(fs::is_character_file("/dev/null"));
+}
+
+TEST(OutputFile, LinkStaysAndWhatItNamesIsReplaced) {
+  fs::path folder = scratch_folder("link");
+  ASSERT_TRUE(write_text_file(folder / "file", "old").ok());
+  fs::create_symlink("file", folder / "link");
+  ASSERT_TRUE(write_text_file(folder / "link", "new").ok());
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(*read_text_file(folder / "file"), "new");
+}
+
+TEST(OutputFile, InputIsKnownUnderEveryName) {
+  fs::path folder = scratch_folder("input");
+  ASSERT_TRUE(write_text_file(folder / "a", "input").ok());
+  fs::create_symlink("a", folder / "soft");
+  fs::create_hard_link(folder / "a", folder / "hard");
+  std::vector<fs::path> inputs = {folder / "other", folder / "a"};
+  for (const char* name : {"a", "soft", "hard"})
+    EXPECT_FALSE(check_is_no_input(folder / name, inputs).ok()) << name;
+  EXPECT_TRUE(check_is_no_input(folder / "new", inputs).ok());
+  EXPECT_TRUE(check_is_no_input("", inputs).ok());
 }
 
 TEST(OutputFile, PadsAndPatches) {

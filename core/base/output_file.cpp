@@ -31,12 +31,19 @@ Status write_all(int fd, std::span<const std::byte> bytes, const std::filesystem
 
 Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
   OutputFile file;
-  file.path_ = path;
-  file.temporary_ = path;
-  file.temporary_ += fmt::format(".partial-{}", ::getpid());
   std::error_code code;
+  file.path_ = path;
+  if (std::filesystem::is_symlink(path, code)) {
+    file.path_ = std::filesystem::weakly_canonical(path, code);
+    if (code) return Error{fmt::format("cannot write {}: {}", path.string(), code.message())};
+  }
+  file.temporary_ = file.path_;
+  file.temporary_ += fmt::format(".partial-{}", ::getpid());
   if (std::filesystem::is_directory(path, code))
     return Error{fmt::format("cannot write {}: it is a folder", path.string())};
+  // Renaming over /dev/null would take it away from the whole system.
+  if (std::filesystem::exists(path, code) && !std::filesystem::is_regular_file(path, code))
+    return Error{fmt::format("cannot write {}: it is no regular file", path.string())};
   if (std::filesystem::exists(path, code) && ::access(path.c_str(), W_OK) != 0) return failed("write", path);
   file.descriptor_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file.descriptor_ < 0) return failed("write", path);
@@ -110,6 +117,14 @@ Status OutputFile::commit() {
     ::unlink(temporary_.c_str());
     return error;
   }
+  return {};
+}
+
+Status check_is_no_input(const std::filesystem::path& output, std::span<const std::filesystem::path> inputs) {
+  std::error_code code;
+  for (const auto& input : inputs)
+    if (std::filesystem::equivalent(output, input, code))
+      return Error{fmt::format("cannot write {}: it is the input {}", output.string(), input.string())};
   return {};
 }
 

@@ -16,6 +16,8 @@ namespace edgellm {
 
 class OutputFile {
  public:
+  // A link is followed: what it names is replaced, the link stays. Error when something stands under the name
+  // that is no regular file (a folder, a device), or when it cannot be written.
   static Result<OutputFile> create(const std::filesystem::path& path);
 
   OutputFile(OutputFile&& other) noexcept;
@@ -41,6 +43,9 @@ class OutputFile {
   uint64_t n_flushed_ = 0;
   std::vector<std::byte> buffer_;
 };
+
+// Error when `output` is one of the files `inputs`, through a link too: an input is never written over.
+Status check_is_no_input(const std::filesystem::path& output, std::span<const std::filesystem::path> inputs);
 
 // The whole of a small text file under `path`, all or nothing.
 Status write_text_file(const std::filesystem::path& path, std::string_view text);

@@ -415,6 +415,12 @@ const GgufTensor* GgufFile::find(std::string_view name) const {
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 
+std::vector<std::filesystem::path> GgufFile::paths() const {
+  std::vector<std::filesystem::path> paths;
+  for (const MappedFile& file : files_) paths.push_back(file.path());
+  return paths;
+}
+
 uint64_t GgufFile::n_file_bytes() const {
   uint64_t n_bytes = 0;
   for (const MappedFile& file : files_) n_bytes += file.n_bytes();

@@ -43,6 +43,7 @@ class GgufFile {
   const std::vector<GgufTensor>& tensors() const { return tensors_; }
   const GgufTensor* find(std::string_view name) const;  // null if absent
   uint64_t n_file_bytes() const;                        // of all parts
+  std::vector<std::filesystem::path> paths() const;     // of all parts
   // Gives back / asks for the pages of one tensor's data.
   void give_back(const GgufTensor& tensor) const { files_[tensor.file].give_back(tensor.data); }
   void will_need(const GgufTensor& tensor) const { files_[tensor.file].will_need(tensor.data); }
