@@ -15,6 +15,7 @@
 #include "recipes/generation_check.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
+#include "recipes/tensor_encoding.h"
 #include "runtime/decode/run_memory.h"
 
 namespace edgellm {
@@ -47,8 +48,8 @@ class FitRun {
   Result<nlohmann::json> run() {
     EDGELLM_RETURN_IF_ERROR(open_model());
     EDGELLM_RETURN_IF_ERROR(set_budget());
-    EDGELLM_RETURN_IF_ERROR(prepare_text());
     EDGELLM_RETURN_IF_ERROR(load_original());
+    EDGELLM_RETURN_IF_ERROR(prepare_text());
     EDGELLM_RETURN_IF_ERROR(record_reference());
     EDGELLM_RETURN_IF_ERROR(collect_importance());
     EDGELLM_RETURN_IF_ERROR(predict_costs());
@@ -79,6 +80,14 @@ class FitRun {
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_));
+    // Later stages look at samples of the rows only, and one such weight makes every figure NaN.
+    ProgressMeter meter(progress_, "checking weights", double(source_->n_file_bytes()));
+    for (const GgufTensor& tensor : source_->tensors()) {
+      EDGELLM_RETURN_IF_ERROR(check_finite(tensor, threads_));
+      source_->give_back(tensor);
+      meter.add(double(tensor.data.size()));
+    }
+    meter.finish();
     EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_file(options_.model));
     return {};
   }
@@ -89,20 +98,23 @@ class FitRun {
     else if (options_.size_share)
       budget_ = uint64_t(*options_.size_share * double(source_->n_file_bytes()));
     else if (options_.memory_bytes) {
-      RunMemory without_weights = run_memory(0);
-      if (without_weights.total() >= *options_.memory_bytes)
-        return Error{fmt::format(
-            "{:.1f} MB are not enough: KV cache, buffers and process alone take {:.1f} MB at a "
-            "context of {}",
-            double(*options_.memory_bytes) / 1e6, double(without_weights.total()) / 1e6, options_.n_context)};
-      budget_ = *options_.memory_bytes - without_weights.total();
+      uint64_t without_weights = run_memory(0).total();
+      budget_ = *options_.memory_bytes - std::min(*options_.memory_bytes, without_weights);
     }
-    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_file_bytes(*source_, candidates_));
-    if (smallest > budget_ && (!options_.drop_layers || smallest / 2 > budget_))
-      return Error{fmt::format("no plan fits a file of {:.1f} MB: the smallest possible takes {:.1f} MB{}",
-                               double(budget_) / 1e6, double(smallest) / 1e6,
-                               options_.drop_layers ? " with all layers" : "")};
-    return {};
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
+                             smallest_file_bytes(*source_, candidates_, options_.drop_layers));
+    if (smallest <= budget_) return {};
+    if (!options_.memory_bytes)
+      return Error{
+          fmt::format("no plan fits a file of {:.1f} MB: the smallest possible takes {:.1f} MB ({} bytes)",
+                      double(budget_) / 1e6, double(smallest) / 1e6, smallest)};
+    RunMemory run = run_memory(smallest);
+    return Error{
+        fmt::format("no plan runs in {:.1f} MB at a context of {}: the smallest possible takes {:.1f} MB, of "
+                    "which {:.1f} "
+                    "MB are weights ({} bytes)",
+                    double(*options_.memory_bytes) / 1e6, options_.n_context, double(run.total()) / 1e6,
+                    double(smallest) / 1e6, run.total())};
   }
 
   // n_lookup_bytes: of a token embedding that is not the output matrix too, of which a run touches only some
@@ -117,15 +129,16 @@ class FitRun {
   }
 
   Status prepare_text() {
-    std::filesystem::path root =
-        options_.work.empty() ? options_.output.string() + ".work" : options_.work.string();
-    EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash_ + kWorkVersion)));
-    work_ = std::make_unique<FitWork>(std::move(work));
     const FitEffort& e = options_.effort;
     if (!options_.calibrate.empty()) {
       EDGELLM_ASSIGN_OR_RETURN(
           text_, read_calibration_text(options_.calibrate, *tokenizer_, e.n_window_tokens, kFewestWindows));
-    } else {
+    }
+    std::filesystem::path root =
+        options_.work.empty() ? options_.output.string() + ".work" : options_.work.string();
+    EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash_ + kWorkVersion)));
+    work_ = std::make_unique<FitWork>(std::move(work));
+    if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
       EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
                                Decoder::load(source_, {.n_threads = threads_.n_threads()}));

@@ -20,8 +20,22 @@ struct Problem {
   std::vector<const TensorCandidates*> candidates;
   std::vector<AllocationItem> items;
   std::vector<std::vector<uint32_t>> groups;
+  uint64_t rest = 0;    // header, norms and padding: what the file has beyond the items
   uint64_t budget = 0;  // for the items alone
 };
+
+// A plan's file may pad every item up to GGUF's alignment.
+constexpr uint64_t kItemPadding = 32;
+
+// Layers that alternate by their number cannot be left out, and a model of two layers has none to spare.
+bool may_drop_layers(const GgufFile& source, uint32_t n_layers) {
+  return n_layers > 2 && planned_file(source, {{}, {0}, 0}).ok();
+}
+
+// At most this many are left out.
+uint32_t most_dropped(uint32_t n_layers) {
+  return n_layers / 2;
+}
 
 QuantizationPlan plan_of(const Problem& problem, const Allocation& choice) {
   QuantizationPlan plan;
@@ -45,11 +59,10 @@ Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32
     auto role = uint32_t(c.role), quarter = c.layer < 0 ? 4 : uint32_t(c.layer) * 4 / n_layers;
     p.groups.push_back({role, 64 + quarter});
   }
-  // Header, norms and padding: what the file has beyond the items.
   Allocation any(p.items.size(), 0);
   EDGELLM_ASSIGN_OR_RETURN(uint64_t whole, planned_file_bytes(*input.source, plan_of(p, any)));
-  uint64_t rest = whole - allocation_bytes(p.items, any) + 32 * p.items.size();
-  p.budget = input.budget > rest ? input.budget - rest : 0;
+  p.rest = whole - allocation_bytes(p.items, any) + kItemPadding * p.items.size();
+  p.budget = input.budget - std::min(input.budget, p.rest);
   return p;
 }
 
@@ -91,14 +104,14 @@ class Search {
     EDGELLM_ASSIGN_OR_RETURN(problem_, make_problem(input_, dropped_));
     if (drops_decided_) return {};
     auto n_layers = uint32_t(input_.block_influence.size());
-    bool may_drop = input_.drop_layers && planned_file(*input_.source, {{}, {0}, 0}).ok() && n_layers > 2;
+    bool may_drop = input_.drop_layers && may_drop_layers(*input_.source, n_layers);
     if (!fits(problem_) && !may_drop) return too_small(problem_);
     double best = 1e300;
     if (fits(problem_)) {
       EDGELLM_ASSIGN_OR_RETURN(best, kl_of_start(problem_, input_.little_text));
     }
     ProgressMeter meter(progress_, "trying to drop layers", double(kDropCandidates));
-    while (may_drop && dropped_.size() < n_layers / 2) {
+    while (may_drop && dropped_.size() < most_dropped(n_layers)) {
       std::vector<uint32_t> order(n_layers);
       std::iota(order.begin(), order.end(), 0u);
       std::erase_if(order, [&](uint32_t l) { return dropped_.contains(l); });
@@ -138,12 +151,12 @@ class Search {
   }
 
   Status too_small(const Problem& p) const {
-    uint64_t smallest =
-        smallest_allocation_bytes(p.items) + (input_.budget - std::min(input_.budget, p.budget));
-    return Error{fmt::format("no plan fits {:.1f} MB: the smallest possible file {}takes {:.1f} MB",
-                             double(input_.budget) / 1e6,
-                             p.dropped.empty() ? "" : fmt::format("(without {} layers) ", p.dropped.size()),
-                             double(smallest) / 1e6)};
+    uint64_t smallest = smallest_allocation_bytes(p.items) + p.rest;
+    return Error{
+        fmt::format("no plan fits {:.1f} MB: the smallest possible file {}takes {:.1f} MB ({} bytes)",
+                    double(input_.budget) / 1e6,
+                    p.dropped.empty() ? "" : fmt::format("(without {} layers) ", p.dropped.size()),
+                    double(smallest) / 1e6, smallest)};
   }
 
   Status evolve_plan() {
@@ -253,11 +266,29 @@ class Search {
 
 }  // namespace
 
-Result<uint64_t> smallest_file_bytes(const GgufFile& source,
-                                     const std::vector<TensorCandidates>& candidates) {
+Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
+                                     bool drop_layers) {
+  EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   QuantizationPlan plan;
-  for (const auto& c : candidates) plan.types[c.tensor->name] = c.types.front();
-  return planned_file_bytes(source, plan);
+  std::vector<uint64_t> n_layer_bytes(h.n_layers);
+  for (const auto& c : candidates) {
+    plan.types[c.tensor->name] = c.types.front();
+    if (c.layer < 0 || uint32_t(c.layer) >= h.n_layers) continue;
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes,
+                             tensor_bytes({c.tensor->name, c.types.front(), c.tensor->dimensions}));
+    n_layer_bytes[size_t(c.layer)] += n_bytes;
+  }
+  if (drop_layers && may_drop_layers(source, h.n_layers)) {
+    std::vector<uint32_t> order(h.n_layers);
+    std::iota(order.begin(), order.end(), 0u);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](uint32_t a, uint32_t b) { return n_layer_bytes[a] > n_layer_bytes[b]; });
+    plan.dropped_layers.insert(order.begin(), order.begin() + most_dropped(h.n_layers));
+  }
+  size_t n_items = 0;
+  for (const auto& c : candidates) n_items += c.layer < 0 || !plan.dropped_layers.contains(uint32_t(c.layer));
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(source, plan));
+  return n_bytes + kItemPadding * n_items;
 }
 
 Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,

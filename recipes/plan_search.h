@@ -38,8 +38,10 @@ struct PlanSearchResult {
       tried;  // the start, the searched plan, and the best presets that fit, for the report
 };
 
-// The smallest file any plan without dropped layers gives.
-Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<TensorCandidates>& candidates);
+// The smallest budget that a plan fits: the coarsest types, and where layers may be left out without the half
+// of them that takes most.
+Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
+                                     bool drop_layers);
 
 // Error when no plan fits: it says the smallest possible.
 Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,

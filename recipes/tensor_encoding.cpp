@@ -13,11 +13,32 @@ namespace {
 constexpr size_t kValuesPerSlab = size_t{8} << 20;
 constexpr size_t kValuesPerPiece = size_t{1} << 15;
 
+Error not_finite(const GgufTensor& tensor) {
+  return {fmt::format("tensor {} holds NaN or infinite values", tensor.name)};
+}
+
 }  // namespace
 
 void decode_rows(const GgufTensor& tensor, size_t first_row, size_t n_rows, float* values) {
   size_t n_bytes = *row_bytes(tensor.type, tensor.n_columns());
   info(tensor.type).decode(tensor.data.data() + first_row * n_bytes, values, n_rows * tensor.n_columns());
+}
+
+Status check_finite(const GgufTensor& tensor, ThreadPool& threads) {
+  if (!info(tensor.type).decode) return {};
+  EDGELLM_RETURN_IF_ERROR(check_interrupt());
+  size_t n_columns = tensor.n_columns();
+  std::vector<std::vector<float>> values(threads.n_threads(), std::vector<float>(n_columns));
+  std::atomic<bool> finite{true};
+  threads.parallel_for(tensor.n_rows(), std::max<size_t>(1, kValuesPerPiece / n_columns),
+                       [&](size_t begin, size_t end, size_t thread) {
+                         for (size_t row = begin; row < end && finite; ++row) {
+                           decode_rows(tensor, row, 1, values[thread].data());
+                           if (!all_finite(values[thread].data(), n_columns)) finite = false;
+                         }
+                       });
+  if (!finite) return not_finite(tensor);
+  return {};
 }
 
 Result<EncodingError> encode_tensor(const GgufTensor& tensor, const EncodeTensorOptions& options,
@@ -74,7 +95,7 @@ Result<EncodingError> encode_tensor(const GgufTensor& tensor, const EncodeTensor
         }
       }
     });
-    if (!finite) return Error{fmt::format("tensor {} holds NaN or infinite values", tensor.name)};
+    if (!finite) return not_finite(tensor);
     EDGELLM_RETURN_IF_ERROR(sink(std::span(slab.data(), count * *n_row_bytes)));
   }
   EncodingError total;

@@ -32,6 +32,9 @@ struct EncodeTensorOptions {
 Result<EncodingError> encode_tensor(const GgufTensor& tensor, const EncodeTensorOptions& options,
                                     ThreadPool& threads, const BytesSink& sink);
 
+// Error names the tensor when it holds NaN or infinite values; tensors of whole numbers hold none.
+Status check_finite(const GgufTensor& tensor, ThreadPool& threads);
+
 // A tensor's rows as floats: [n_rows, n_columns] of rows first .. first + n_rows - 1.
 void decode_rows(const GgufTensor& tensor, size_t first_row, size_t n_rows, float* values);
 
