@@ -1,5 +1,6 @@
 #include "recipes/measured_run.h"
 
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 
 extern char** environ;
@@ -53,13 +55,14 @@ Result<MeasuredRun> measure_run(const std::filesystem::path& model, const Measur
     return Error{
         fmt::format("cannot start {} to measure a run: {}", options.program.string(), std::strerror(code))};
   int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+    if (interrupt_requested()) ::kill(child, SIGINT);
   auto text = read_text_file(report);
   auto said = read_text_file(messages);
   std::error_code ignored;
   std::filesystem::remove(report, ignored);
   std::filesystem::remove(messages, ignored);
+  EDGELLM_RETURN_IF_ERROR(check_interrupt());
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || !text.ok()) {
     std::string why = said.ok() ? *said : "";
     while (!why.empty() && why.back() == '\n') why.pop_back();
