@@ -20,7 +20,7 @@ struct FitEffort {
   size_t n_window_tokens = 256;
   size_t n_importance_windows = 80;
   size_t n_search_windows = 12;  // fidelity 1 of the evolution; the first quarter of them is fidelity 0
-  size_t n_sensitivity_windows = 2;
+  size_t n_sensitivity_windows = 1;
   size_t n_verify_windows = 12;  // used for nothing but the final check
   size_t n_error_rows = 256;     // per tensor, for rounding errors
   size_t n_generations = 10;
