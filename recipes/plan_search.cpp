@@ -98,8 +98,8 @@ class Search {
     return kl(plan_of(p, choice), text);
   }
 
-  // Layers are dropped one by one, each time the one whose absence, with all others allocated anew, measures
-  // best; it ends when that is no gain, and goes on while nothing fits.
+  // Layers are dropped one by one, each time the one that seems to do the least harm, as long as nothing fits
+  // or as the plan without it measures better than the plan with it.
   Status choose_dropped_layers() {
     EDGELLM_ASSIGN_OR_RETURN(problem_, make_problem(input_, dropped_));
     if (drops_decided_) return {};
@@ -112,42 +112,58 @@ class Search {
     }
     ProgressMeter meter(progress_, "trying to drop layers", double(kDropCandidates));
     while (may_drop && dropped_.size() < most_dropped(n_layers)) {
-      std::vector<uint32_t> order(n_layers);
-      std::iota(order.begin(), order.end(), 0u);
-      std::erase_if(order, [&](uint32_t l) { return dropped_.contains(l); });
-      std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-        return input_.block_influence[a] < input_.block_influence[b];
-      });
-      order.resize(std::min(order.size(), kDropCandidates));
-      double best_here = 1e300;
-      uint32_t best_layer = order[0];
-      for (uint32_t layer : order) {
-        std::set<uint32_t> dropped = dropped_;
-        dropped.insert(layer);
-        EDGELLM_ASSIGN_OR_RETURN(Problem p, make_problem(input_, dropped));
-        double measured = 0;
-        if (fits(p)) {
-          EDGELLM_ASSIGN_OR_RETURN(measured, kl_of_start(p, input_.little_text));
-        } else {
-          // Nothing fits yet: the coarsest types tell which layer is missed least.
-          EDGELLM_ASSIGN_OR_RETURN(measured,
-                                   kl(plan_of(p, Allocation(p.items.size(), 0)), input_.little_text));
-        }
-        meter.add(1);
-        if (measured < best_here) {
-          best_here = measured;
-          best_layer = layer;
-        }
+      EDGELLM_ASSIGN_OR_RETURN(DropEstimate estimate, layer_missed_least(n_layers, meter));
+      if (fits(problem_) && estimate.kl >= best) break;
+      std::set<uint32_t> dropped = dropped_;
+      dropped.insert(estimate.layer);
+      EDGELLM_ASSIGN_OR_RETURN(Problem next, make_problem(input_, dropped));
+      if (fits(next)) {
+        EDGELLM_ASSIGN_OR_RETURN(double measured, kl_of_start(next, input_.little_text));
+        if (fits(problem_) && measured >= best) break;
+        best = measured;
       }
-      if (fits(problem_) && best_here >= best) break;
-      dropped_.insert(best_layer);
-      EDGELLM_ASSIGN_OR_RETURN(problem_, make_problem(input_, dropped_));
-      if (fits(problem_)) best = best_here;
+      dropped_ = std::move(dropped);
+      problem_ = std::move(next);
     }
     meter.finish();
     if (!fits(problem_)) return too_small(problem_);
     drops_decided_ = true;
     return write_checkpoint();
+  }
+
+  struct DropEstimate {
+    uint32_t layer = 0;
+    double kl = 1e300;
+  };
+  // Of the layers of least Block Influence, the one without which the types of today measure best, and the KL
+  // to expect once the bytes it frees are spent. Nothing is encoded for it.
+  Result<DropEstimate> layer_missed_least(uint32_t n_layers, ProgressMeter& meter) {
+    std::vector<uint32_t> order(n_layers);
+    std::iota(order.begin(), order.end(), 0u);
+    std::erase_if(order, [&](uint32_t l) { return dropped_.contains(l); });
+    std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+      return input_.block_influence[a] < input_.block_influence[b];
+    });
+    order.resize(std::min(order.size(), kDropCandidates));
+    Allocation today(problem_.items.size(), 0);
+    if (fits(problem_)) {
+      EDGELLM_ASSIGN_OR_RETURN(today, allocate(problem_.items, problem_.budget));
+    }
+    QuantizationPlan plan = plan_of(problem_, today);
+    DropEstimate best;
+    for (uint32_t layer : order) {
+      plan.dropped_layers = dropped_;
+      plan.dropped_layers.insert(layer);
+      EDGELLM_ASSIGN_OR_RETURN(double measured, kl(plan, input_.little_text));
+      EDGELLM_ASSIGN_OR_RETURN(Problem without, make_problem(input_, plan.dropped_layers));
+      if (fits(without)) {
+        EDGELLM_ASSIGN_OR_RETURN(Allocation then, allocate(without.items, without.budget));
+        measured += allocation_cost(without.items, then) - allocation_cost(problem_.items, today);
+      }
+      if (measured < best.kl) best = {layer, measured};
+      meter.add(1);
+    }
+    return best;
   }
 
   Status too_small(const Problem& p) const {
