@@ -28,7 +28,7 @@ struct FitEffort {
 };
 
 struct FitOptions {
-  std::filesystem::path model;  // GGUF file or Hugging Face folder
+  std::filesystem::path model;  // GGUF file
   std::filesystem::path output;
   // One of these; a share is of the model's own file size.
   std::optional<uint64_t> memory_bytes;  // of a run: weights, KV cache at n_context, buffers, process

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to an answer: packages, build, a small model (SmolLM2-135M-Instruct, Apache-2.0), fit it to 60% of its
+# From a fresh clone to an answer: packages, build, a small model (SmolLM2-135M-Instruct, Apache-2.0), fit it to 75% of its
 # size, ask the result a question. What is already there is not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,11 +41,11 @@ else
   echo "checksum is right: $model"
 fi
 
-step "4/5 fit it to 60% of its size"
+step "4/5 fit it to 75% of its size"
 if [ -s "$fitted" ]; then
   echo "it is there: $fitted (delete it to fit again)"
 else
-  build/edgellm fit "$model" --size 60% -o "$fitted" ||
+  build/edgellm fit "$model" --size 75% -o "$fitted" ||
     die "fit failed; its message is above. Running 'make quickstart' again goes on where it stopped."
 fi
 printf 'bytes before: %s\nbytes after:  %s\n' "$(stat -c %s "$model")" "$(stat -c %s "$fitted")"
