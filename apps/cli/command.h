@@ -14,5 +14,7 @@ void register_commands(CLI::App& app, Status& status);
 // A Progress that keeps one line on standard error up to date (a terminal), or prints a line now and then (a
 // file).
 Progress terminal_progress();
+// Ends the line a terminal_progress has left open, so that a message begins on a line of its own.
+void end_progress_line();
 
 }  // namespace edgellm

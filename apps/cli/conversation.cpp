@@ -9,13 +9,16 @@ namespace edgellm {
 void add_conversation_options(CLI::App& command, ConversationOptions& o) {
   command.add_option("MODEL", o.model, "GGUF file")->required();
   command.add_option("--system", o.system, "system message put before the conversation");
-  command.add_option("-n,--max-tokens", o.max_tokens,
-                     "most tokens of an answer (default: until the context is full)");
+  command
+      .add_option("-n,--max-tokens", o.max_tokens,
+                  "most tokens of an answer (default: until the context is full)")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--temperature", o.sampler.temperature, "0 always takes the most likely token")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 100.0));
   command.add_option("--top-k", o.sampler.top_k, "keep the k most likely tokens; 0: all")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command
       .add_option("--top-p", o.sampler.top_p, "keep the fewest tokens that reach this probability together")
       ->capture_default_str()
@@ -27,8 +30,11 @@ void add_conversation_options(CLI::App& command, ConversationOptions& o) {
       ->capture_default_str()
       ->check(CLI::Range(0.01, 100.0));
   command.add_option("--repeat-window", o.sampler.repetition_window, "how many tokens count as lately")
-      ->capture_default_str();
-  command.add_option("--seed", o.sampler.seed, "the same seed gives the same answer")->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--seed", o.sampler.seed, "the same seed gives the same answer")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--threads", o.n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command
       .add_option("--context", o.n_context,

@@ -50,7 +50,7 @@ void add_convert(CLI::App& app, Status& status) {
       ->add_option("--shard-size", o->shard_size,
                    "most bytes of a safetensors file, as 2GB (default: one file)")
       ->check(byte_size_check());
-  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->footer(
       "Examples:\n"
       "  edgellm convert Qwen2.5-0.5B-Instruct/ -o qwen.gguf\n"

@@ -50,7 +50,7 @@ void add_quantize(CLI::App& app, Status& status) {
       });
   command->add_option("--importance", o->importance,
                       "importance matrix (edgellm importance, or llama.cpp's imatrix in GGUF form)");
-  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->footer(
       "Examples:\n"
       "  edgellm quantize model-f16.gguf --type Q4_K_M -o model-q4.gguf\n"

@@ -7,6 +7,8 @@
 namespace edgellm {
 namespace {
 
+bool line_is_open = false;
+
 std::string duration(double seconds) {
   if (seconds < 0) return "?";
   auto whole = static_cast<long>(seconds + 0.5);
@@ -27,12 +29,18 @@ Progress terminal_progress() {
     if (!r.note.empty()) line += " (" + r.note + ")";
     if (terminal) {
       fmt::print(stderr, "\r\033[K{}{}", line.substr(0, 118), ended ? "\n" : "");
+      line_is_open = !ended;
     } else if (double now = monotonic_seconds(); ended || now - *printed > 30) {
       *printed = now;
       fmt::print(stderr, "{}\n", line);
     }
     std::fflush(stderr);
   };
+}
+
+void end_progress_line() {
+  if (line_is_open) fmt::print(stderr, "\n");
+  line_is_open = false;
 }
 
 }  // namespace edgellm
