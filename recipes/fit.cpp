@@ -72,9 +72,8 @@ class FitRun {
     source_ = std::make_shared<GgufFile>(std::move(file));
     for (const auto& output : {options_.output, report_path()}) {
       EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
-      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, options_.calibrate));
       // Fails now, not after half an hour, when the output cannot be written.
-      EDGELLM_ASSIGN_OR_RETURN(OutputFile probe, OutputFile::create(output));
+      EDGELLM_RETURN_IF_ERROR(check_output(output, options_.calibrate));
     }
     EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));

@@ -165,7 +165,7 @@ nlohmann::json to_json(const Measured& m, const Options& o) {
 Status bench(Options o) {
   std::sort(o.n_generate.begin(), o.n_generate.end());
   if (o.n_threads.empty()) o.n_threads = {usable_cores().size()};
-  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.json, {{o.model}}));
+  EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile opened, GgufFile::open(o.model));
   auto file = std::make_shared<const GgufFile>(std::move(opened));

@@ -60,7 +60,7 @@ nlohmann::json perplexity_json(const PerplexityResult& p) {
 Status evaluate(const Options& o) {
   EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
   for (const std::string& output : {o.json, o.cache})
-    EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, {{o.model, o.text, o.reference}}));
+    EDGELLM_RETURN_IF_ERROR(check_output(output, {{o.model, o.text, o.reference}}));
   EDGELLM_ASSIGN_OR_RETURN(std::string content, read_text_file(o.text));
   std::shared_ptr<GgufFile> file;
   EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.model, o, kv, file));
@@ -124,7 +124,8 @@ void add_eval(CLI::App& app, Status& status) {
   command->add_option("--context", o->n_context, "tokens in each window")
       ->capture_default_str()
       ->check(CLI::Range(8, 1 << 20));
-  command->add_option("--windows", o->n_windows, "windows from the start of the text (default: all)");
+  command->add_option("--windows", o->n_windows, "windows from the start of the text (default: all)")
+      ->check(CLI::NonNegativeNumber);
   command
       ->add_option(
           "--convention", o->convention,
@@ -135,8 +136,10 @@ void add_eval(CLI::App& app, Status& status) {
   what->require_option(1, 2);
   command->add_option("--reference-cache", o->cache,
                       "file for the reference's logits (default: beside the reference)");
-  command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")->capture_default_str();
-  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"f16", "q8_0"}));
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "also write the figures to this file");
   command->footer(
       "Examples:\n"

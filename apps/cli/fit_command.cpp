@@ -83,7 +83,7 @@ void print_report(const nlohmann::json& r) {
 }
 
 Status run_fit(const Options& o) {
-  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.json, {{o.model}}));
+  EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   FitOptions f;
   f.model = o.model;
   f.output = o.output;
@@ -141,7 +141,7 @@ void add_fit(CLI::App& app, Status& status) {
                       "folder for what can be used again (default: OUTPUT.work, removed at the end)");
   command->add_flag("--keep-work", o->keep_work, "keep the work folder, for another budget");
   command->add_flag("--keep-layers", o->keep_layers, "never leave out whole layers");
-  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "write the report to this file too");
   command->footer(
       "Examples:\n"

@@ -21,7 +21,7 @@ Status collect(const Options& o) {
   auto source = std::make_shared<GgufFile>(std::move(file));
   EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source->metadata()));
   std::vector<std::filesystem::path> texts(o.texts.begin(), o.texts.end());
-  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, texts));
+  EDGELLM_RETURN_IF_ERROR(check_output(o.output, texts));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, source->paths()));
   EDGELLM_ASSIGN_OR_RETURN(CalibrationText text, read_calibration_text(texts, tokenizer, o.n_context, 1));
   if (o.n_windows && o.n_windows < text.windows.size()) text.windows.resize(o.n_windows);
@@ -51,8 +51,9 @@ void add_importance(CLI::App& app, Status& status) {
   command->add_option("--context", o->n_context, "tokens in each window")
       ->capture_default_str()
       ->check(CLI::Range(8, 1 << 20));
-  command->add_option("--windows", o->n_windows, "windows to use, drawn at random (default: all)");
-  command->add_option("--threads", o->n_threads, "threads (default: all cores)");
+  command->add_option("--windows", o->n_windows, "windows to use, drawn at random (default: all)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->footer(
       "Example:\n  edgellm importance model-f16.gguf --text notes.txt --text code.txt -o importance.gguf");
   command->callback([o, &status] { status = collect(*o); });

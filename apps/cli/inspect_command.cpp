@@ -116,7 +116,7 @@ Status write_json(const Options& o, const ModelContents& model, const std::optio
 }
 
 Status inspect(const Options& o) {
-  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.json, {{o.model}}));
+  EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   EDGELLM_ASSIGN_OR_RETURN(ModelContents model, inspect_model(o.model));
   EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
   print_summary(o, model);
@@ -153,8 +153,9 @@ void add_inspect(CLI::App& app, Status& status) {
   command->add_option("MODEL", o->model, "GGUF file or Hugging Face folder")->required();
   command->add_flag("--tensors", o->tensors, "list every tensor");
   command->add_flag("--metadata", o->metadata, "list every metadata key");
-  command->add_option("--context", o->n_context,
-                      "tokens of context to count memory for (default: up to 4096)");
+  command
+      ->add_option("--context", o->n_context, "tokens of context to count memory for (default: up to 4096)")
+      ->check(CLI::Range(1, 1 << 24));
   command->add_option("--kv", o->kv, "type of the KV cache to count")->check(CLI::IsMember({"f16", "q8_0"}));
   command->add_option("--json", o->json, "write all of it to this file too");
   command->footer(

@@ -44,7 +44,7 @@ Status write_json(const Options& o, Conversation& conversation, const Generation
 }
 
 Status run(const Options& o) {
-  EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.json, {{o.conversation.model, o.prompt_file}}));
+  EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.conversation.model, o.prompt_file}}));
   EDGELLM_ASSIGN_OR_RETURN(std::string text, prompt_text(o));
   EDGELLM_ASSIGN_OR_RETURN(Conversation conversation, Conversation::open(o.conversation));
   std::vector<Token> prompt;

@@ -128,6 +128,13 @@ Status check_is_no_input(const std::filesystem::path& output, std::span<const st
   return {};
 }
 
+Status check_output(const std::filesystem::path& output, std::span<const std::filesystem::path> inputs) {
+  if (output.empty()) return {};
+  EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, inputs));
+  EDGELLM_ASSIGN_OR_RETURN(OutputFile probe, OutputFile::create(output));
+  return {};
+}
+
 Status write_text_file(const std::filesystem::path& path, std::string_view text) {
   EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(path));
   EDGELLM_RETURN_IF_ERROR(file.write(text));

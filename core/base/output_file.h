@@ -47,6 +47,10 @@ class OutputFile {
 // Error when `output` is one of the files `inputs`, through a link too: an input is never written over.
 Status check_is_no_input(const std::filesystem::path& output, std::span<const std::filesystem::path> inputs);
 
+// For before long work: the Error that writing `output` would end with, or check_is_no_input's. An empty path
+// stands for no output.
+Status check_output(const std::filesystem::path& output, std::span<const std::filesystem::path> inputs);
+
 // The whole of a small text file under `path`, all or nothing.
 Status write_text_file(const std::filesystem::path& path, std::string_view text);
 // Error when missing, unreadable or over `most_bytes`.
