@@ -1,0 +1,85 @@
+// Ctrl-C and kills: nothing half-written, exit code 130, and the next run does the whole work.
+#include "tests/cli/edgellm_program.h"
+#include "tests/cli/model_on_disk.h"
+
+namespace edgellm::cli {
+namespace {
+
+class Interrupt : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    write_model(at("model.gguf"));
+    std::ofstream(at("text.txt")) << some_text(1500);
+  }
+
+  bool has(const std::string& part_of_name) const {
+    std::error_code code;
+    for (fs::recursive_directory_iterator entry(at(""), code), end; entry != end; entry.increment(code)) {
+      if (code) return false;
+      if (entry->path().string().find(part_of_name) != std::string::npos) return true;
+    }
+    return false;
+  }
+  static void expect_interrupted(const Outcome& outcome) {
+    EXPECT_EQ(outcome.exit_code, 130) << outcome.err << "ended by signal " << outcome.ended_by;
+    EXPECT_NE(outcome.err.find("edgellm: interrupted"), std::string::npos) << outcome.err;
+  }
+};
+
+TEST_F(Interrupt, EndsAnAnswer) {
+  auto before = everything();
+  RunOptions stop;
+  stop.signal = SIGINT;
+  stop.ready = [&] { return !said_so_far().empty(); };
+  expect_interrupted(
+      run({"run", "model.gguf", "--prompt", "hello", "--ignore-eos", "--context", "1000000"}, stop));
+  expect_same(before, everything());
+}
+
+TEST_F(Interrupt, LeavesNoHalfOfAQuantizedModel) {
+  // Large enough that the search for scales takes far longer than the signal.
+  tiny::Shape shape = model_shape();
+  std::vector<tiny::Tensor> tensors = tiny::tensors_of(shape);
+  for (tiny::Tensor& tensor : tensors) {
+    if (tensor.declaration.name != "token_embd.weight") continue;
+    std::vector<std::byte> once = tensor.data;
+    for (int i = 1; i < 2000; ++i) tensor.data.insert(tensor.data.end(), once.begin(), once.end());
+    tensor.declaration.dimensions[1] *= 2000;
+  }
+  write_model(at("large.gguf"), model_metadata(), tensors);
+  auto before = everything();
+  RunOptions stop;
+  stop.signal = SIGINT;
+  stop.ready = [&] { return has("out.gguf.partial-"); };
+  expect_interrupted(
+      run({"quantize", "large.gguf", "--type", "Q5_1", "--threads", "1", "-o", "out.gguf"}, stop));
+  expect_same(before, everything());
+  Outcome again = run({"quantize", "model.gguf", "--type", "Q5_1", "-o", "out.gguf"});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+}
+
+// Killed or interrupted at several stages, a fit ends with the file that an undisturbed one gives.
+TEST_F(Interrupt, FitGoesOnWhereItWasStopped) {
+  std::vector<std::string> fit = {"fit", "model.gguf", "--size",    "60%", "--calibrate", "text.txt",
+                                  "-o",  "whole.gguf", "--context", "64",  "--threads",   "1"};
+  ASSERT_EQ(run(fit).exit_code, 0);
+  fit[7] = "out.gguf";
+  for (const std::string stage : {"verify.reference", "errors.json", "search-"}) {
+    RunOptions stop;
+    stop.signal = stage == "errors.json" ? SIGINT : SIGKILL;
+    stop.ready = [&] { return has("out.gguf.work") && has(stage); };
+    Outcome stopped = run(fit, stop);
+    if (stopped.exit_code == 0) break;  // it was done before the signal came
+    if (stop.signal == SIGINT) expect_interrupted(stopped);
+    EXPECT_FALSE(fs::exists(at("out.gguf"))) << "half a fit at " << stage;
+  }
+  Outcome again = run(fit);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_TRUE(contents(at("out.gguf")) == contents(at("whole.gguf")));
+  EXPECT_FALSE(fs::exists(at("out.gguf.work")));
+}
+
+}  // namespace
+}  // namespace edgellm::cli
