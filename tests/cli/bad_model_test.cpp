@@ -210,6 +210,12 @@ TEST_F(BadModel, BudgetThatNoPlanMeetsIsToldTheSmallestPossible) {
       Arguments just_less = fit;
       just_less.insert(just_less.end(), {option, std::to_string(std::stoull(smallest[1]) - 1)});
       expect_refused(just_less, {"smallest possible", smallest[1]});
+      Arguments just_enough = fit;
+      just_enough.insert(just_enough.end(), {option, smallest[1]});
+      Outcome outcome = run(just_enough);
+      EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+      for (const auto& [name, bytes] : everything())
+        if (name.starts_with("out.gguf")) fs::remove(at(name));
     }
   }
 }
