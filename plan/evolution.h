@@ -29,7 +29,7 @@ struct EvolutionOptions {
   size_t n_generations = 12;
   size_t n_offspring = 8;
   size_t n_survivors = 2;  // of the first fidelity, measured at the second
-  double spread = 0.5;     // standard deviation of the logarithm of a factor, in the first generation
+  double spread = 0.3;     // standard deviation of the logarithm of a factor, in the first generation
   uint64_t seed = 1;
   size_t n_steps = 4000;  // of allocate()
 };

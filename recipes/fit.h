@@ -23,7 +23,7 @@ struct FitEffort {
   size_t n_sensitivity_windows = 1;
   size_t n_verify_windows = 12;  // used for nothing but the final check
   size_t n_error_rows = 256;     // per tensor, for rounding errors
-  size_t n_generations = 10;
+  size_t n_generations = 6;
   size_t n_offspring = 8;
 };
 
