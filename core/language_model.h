@@ -1,5 +1,5 @@
-// The interface every judge uses: tokens in, logits out. The board's runtime and the host's trainable model are judged
-// by one code through it.
+// The interface every judge uses: tokens in, logits out. The board's runtime and the host's trainable model
+// are judged by one code through it.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,8 @@ class LanguageModel {
   virtual size_t n_vocabulary() const = 0;
 
   // Runs `tokens` from an empty context and gives the logits of positions first_row .. tokens.size() - 1.
-  // Error when the tokens do not fit the model's context or are outside the vocabulary, or the sink's own error.
+  // Error when the tokens do not fit the model's context or are outside the vocabulary, or the sink's own
+  // error.
   virtual Status evaluate(std::span<const Token> tokens, size_t first_row, const LogitsSink& sink) = 0;
 };
 

@@ -23,18 +23,18 @@ namespace edgellm {
 struct GgufTensor {
   std::string name;
   TensorType type = TensorType::F32;
-  std::vector<uint64_t> dimensions;       // innermost first: [n_columns, n_rows, ...]; at most 4
-  std::span<const std::byte> data;        // mapped; rows contiguous
-  size_t file = 0;                        // which file of a split model holds it
+  std::vector<uint64_t> dimensions;  // innermost first: [n_columns, n_rows, ...]; at most 4
+  std::span<const std::byte> data;   // mapped; rows contiguous
+  size_t file = 0;                   // which file of a split model holds it
   size_t n_columns() const { return dimensions.empty() ? 1 : dimensions[0]; }
-  size_t n_rows() const;                  // product of the other dimensions
+  size_t n_rows() const;  // product of the other dimensions
   size_t n_values() const { return n_columns() * n_rows(); }
 };
 
 class GgufFile {
  public:
-  // Opens one file, or all files of a split model when `path` is any "-00001-of-0000N.gguf" part. Everything the file
-  // says is checked before it is used: sizes, counts, offsets, alignment, overlaps, types.
+  // Opens one file, or all files of a split model when `path` is any "-00001-of-0000N.gguf" part. Everything
+  // the file says is checked before it is used: sizes, counts, offsets, alignment, overlaps, types.
   static Result<GgufFile> open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
@@ -58,7 +58,8 @@ class GgufFile {
   std::vector<MappedFile> files_;
 };
 
-// Writes a GGUF v3 file: metadata and the whole tensor table first, then the data of each tensor in the order declared.
+// Writes a GGUF v3 file: metadata and the whole tensor table first, then the data of each tensor in the order
+// declared.
 class GgufWriter {
  public:
   struct Declaration {
@@ -84,7 +85,7 @@ class GgufWriter {
   size_t alignment_ = 32;
   std::vector<Declaration> tensors_;
   std::vector<uint64_t> n_bytes_;
-  size_t next_ = 0;              // tensor in work
+  size_t next_ = 0;  // tensor in work
   uint64_t n_written_of_it_ = 0;
 };
 

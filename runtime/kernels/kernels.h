@@ -1,5 +1,5 @@
-// The kernel table: every operation whose speed depends on the instruction set, one table per set. All functions work
-// on the calling thread only; the caller splits work between threads. None allocates.
+// The kernel table: every operation whose speed depends on the instruction set, one table per set. All
+// functions work on the calling thread only; the caller splits work between threads. None allocates.
 #pragma once
 
 #include <cstddef>
@@ -21,36 +21,37 @@ ActivationFormat activation_format(TensorType weights, size_t n_columns);
 // Bytes of one token's row of n_columns, a multiple of 64.
 size_t activation_bytes(ActivationFormat format, size_t n_columns);
 
-// output[token, row] = sum over columns of weights[row, column] * activations[token, column], for rows first_row..end_row.
+// output[token, row] = sum over columns of weights[row, column] * activations[token, column], for rows
+// first_row..end_row.
 struct MatrixProduct {
   TensorType type;
-  const void* weights;       // [n_rows, n_columns] in blocks, rows contiguous
+  const void* weights;  // [n_rows, n_columns] in blocks, rows contiguous
   size_t n_columns;
   size_t first_row, end_row;
-  const void* activations;   // [n_tokens] rows of activation_bytes
+  const void* activations;  // [n_tokens] rows of activation_bytes
   size_t n_tokens;
-  float* output;             // [n_tokens, output_stride], float; output[0] belongs to row 0 of the weights
+  float* output;  // [n_tokens, output_stride], float; output[0] belongs to row 0 of the weights
   size_t output_stride;
-  void* scratch;             // Kernels::scratch_bytes(type, n_columns), 64-byte aligned, one per thread
+  void* scratch;  // Kernels::scratch_bytes(type, n_columns), 64-byte aligned, one per thread
 };
 
 // Causal attention of query positions over a KV cache, one key-value head's group of query heads at a time.
 struct AttentionArguments {
-  const float* q;            // [n_tokens, q_stride]; head h at h * head_width_k, rope applied, not scaled
+  const float* q;  // [n_tokens, q_stride]; head h at h * head_width_k, rope applied, not scaled
   size_t q_stride;
-  size_t first_head, n_heads;       // query heads to compute; all share kv head `kv_head`
-  const void* keys;          // the kv head's rows: position p at keys + p * key_stride
+  size_t first_head, n_heads;  // query heads to compute; all share kv head `kv_head`
+  const void* keys;            // the kv head's rows: position p at keys + p * key_stride
   const void* values;
   size_t key_stride, value_stride;  // bytes between positions
-  bool cache_is_q8_0;        // rows are Q8_0 blocks; otherwise IEEE half
+  bool cache_is_q8_0;               // rows are Q8_0 blocks; otherwise IEEE half
   size_t head_width_k, head_width_v;
-  size_t first_position;     // of the first query token; token t sits at first_position + t
+  size_t first_position;  // of the first query token; token t sits at first_position + t
   size_t n_tokens;
-  size_t window;             // 0: all earlier positions; n: only the last n (itself included)
-  float scale, soft_cap;     // soft_cap 0: none
-  float* output;             // [n_tokens, output_stride]; head h at h * head_width_v
+  size_t window;          // 0: all earlier positions; n: only the last n (itself included)
+  float scale, soft_cap;  // soft_cap 0: none
+  float* output;          // [n_tokens, output_stride]; head h at h * head_width_v
   size_t output_stride;
-  void* scratch;             // Kernels::attention_scratch_bytes(...), 64-byte aligned, one per thread
+  void* scratch;  // Kernels::attention_scratch_bytes(...), 64-byte aligned, one per thread
 };
 
 struct Kernels {
@@ -62,7 +63,8 @@ struct Kernels {
   size_t (*scratch_bytes)(TensorType type, size_t n_columns);
 
   void (*attention)(const AttentionArguments& arguments);
-  size_t (*attention_scratch_bytes)(size_t n_tokens, size_t n_heads, size_t head_width_k, size_t head_width_v);
+  size_t (*attention_scratch_bytes)(size_t n_tokens, size_t n_heads, size_t head_width_k,
+                                    size_t head_width_v);
   // y[i] = x[i] / rms(x) * weight[i]; x and y: [n]; they may be the same.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* y, size_t n);
   // In place on one head [n_rotated]: pairs (2i, 2i+1) or (i, i + n_rotated/2) turned by cos[i], sin[i].
