@@ -17,8 +17,7 @@ constexpr size_t kTokensPerDraw = 240;
 constexpr const char* kQuestions[] = {
     "Explain why the sky is blue to a ten-year-old.",
     "Write a Python function that returns the n-th Fibonacci number, and explain it.",
-    "A train travels 180 km in 2 hours and then 90 km in 1.5 hours. What is its average speed? Show your "
-    "steps.",
+    "A train travels 180 km in 2 hours and then 90 km in 1.5 hours. What is its average speed?",
     "Summarize the causes of the First World War in one paragraph.",
     "Give me a recipe for vegetable soup with quantities.",
     "What is the difference between a virus and a bacterium?",
