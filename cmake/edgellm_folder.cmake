@@ -35,10 +35,10 @@ function(edgellm_folder folder)
 endfunction()
 
 # Registers the GoogleTest cases of `program` with ctest. Tests find the repository and, where there is one, the folder
-# shared beside it through the environment variables set here.
+# shared beside it through the environment variable set here.
 function(edgellm_discover_tests program)
   gtest_discover_tests(${program}
     TEST_PREFIX "${program}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
     PROPERTIES TIMEOUT 900
-               ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR};EDGELLM_BINARY_DIR=${PROJECT_BINARY_DIR}")
+               ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 endfunction()

@@ -56,7 +56,7 @@ class ProgramTest : public testing::Test {
  protected:
   void SetUp() override {
     const char* binary = std::getenv("EDGELLM_BINARY_DIR");
-    if (!binary) GTEST_SKIP() << "EDGELLM_BINARY_DIR is not set: run by ctest, or set it to the build folder";
+    if (!binary) GTEST_SKIP() << "EDGELLM_BINARY_DIR is not set: set it to the build folder";
     program_ = fs::path(binary) / "edgellm";
     ASSERT_TRUE(fs::exists(program_)) << program_;
     folder_ = new_folder("edgellm-cli-XXXXXX");
