@@ -7,7 +7,7 @@ command -v $formatter >/dev/null || {
   echo "format: needs clang-format 14 (other versions format differently): apt-get install clang-format-14" >&2
   exit 1
 }
-mapfile -t sources < <(git ls-files -- '*.cpp' '*.h')
+mapfile -t sources <<<"$(git ls-files -- '*.cpp' '*.h')"
 if [ "${1:-}" = --check ]; then
   unformatted=0
   for source in "${sources[@]}"; do

@@ -18,13 +18,14 @@ cross_packages=(g++-aarch64-linux-gnu libfmt-dev:arm64 libpcre2-dev:arm64 libutf
 
 die() { printf 'install_packages: %s\n' "$@" >&2; exit 1; }
 
-available() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+# No grep -q at the end of a pipe: it leaves early, and the writer's broken pipe would count as a failure.
+available() { apt-cache policy "$1" 2>/dev/null | grep 'Candidate: [^(]' >/dev/null; }
 # NAME means this machine's architecture (or all), NAME:arm64 that one.
 installed() {
   local architecture="${1#*:}"
   if [ "$architecture" = "$1" ]; then architecture="$native"; fi
   dpkg-query -W -f='${db:Status-Status} ${Architecture}\n' "${1%%:*}" 2>/dev/null |
-    grep -qE "^installed ($architecture|all)\$"
+    grep -E "^installed ($architecture|all)\$" >/dev/null
 }
 # The first of the names that is installed, or else that the distribution has.
 first_of() {
@@ -64,7 +65,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 fi
 
 native="$(dpkg --print-architecture)"
-mapfile -t packages < <(packages_of "$job")
+mapfile -t packages <<<"$(packages_of "$job")"
 if [ $list_only = yes ]; then printf '%s\n' "${packages[@]}"; exit 0; fi
 missing=()
 for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
@@ -82,14 +83,14 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 by_hand="Then run the same command again. By hand: apt-get update && apt-get install ${missing[*]}"
 
-if [[ " ${missing[*]} " == *:arm64\ * ]] && ! dpkg --print-foreign-architectures | grep -qx arm64; then
+if [[ " ${missing[*]} " == *:arm64\ * ]] && ! dpkg --print-foreign-architectures | grep -x arm64 >/dev/null; then
   echo "install_packages: adding arm64 as a foreign architecture (dpkg --add-architecture arm64)"
   "${as_root[@]}" dpkg --add-architecture arm64 || die "dpkg refused the architecture arm64. $by_hand"
 fi
 echo "install_packages: reading the package lists (apt-get update)"
 "${as_root[@]}" apt-get update -qq || echo "install_packages: apt-get update reported errors; going on with what it has." >&2
 # Which clang or qemu the distribution has is known only after the lists are there.
-mapfile -t packages < <(packages_of "$job")
+mapfile -t packages <<<"$(packages_of "$job")"
 missing=()
 for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
 echo "install_packages: installing ${missing[*]}"

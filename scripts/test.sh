@@ -58,7 +58,7 @@ else
   begin aarch64 "kernels for 64-bit Arm under qemu"
   quietly cmake --preset aarch64 -DEDGELLM_WARNINGS_AS_ERRORS=ON
   arm_programs='(core_base|core_blocks|runtime_kernels[a-z0-9_]*)_test'
-  mapfile -t targets < <(ninja -C build-aarch64 -t targets all | grep -oE "^$arm_programs: CXX" | cut -d : -f 1)
+  mapfile -t targets <<<"$(ninja -C build-aarch64 -t targets all | grep -oE "^$arm_programs: CXX" | cut -d : -f 1)"
   cmake --build build-aarch64 --target "${targets[@]}"
   for cpu in cortex-a76 max; do
     echo "-- qemu CPU $cpu"
