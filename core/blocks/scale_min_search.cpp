@@ -12,6 +12,8 @@ namespace {
 // Error times squared levels over energy: ordinary weights are above 0.5, grid values at most a fifth of
 // that.
 constexpr float kGridHint = 0.1f;
+// Error over energy of values that lie on the grid found, but for rounding.
+constexpr float kOnGrid = 1e-6f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Range {
@@ -124,39 +126,36 @@ struct PairSearch {
 
   // For values on a grid. A sub-block that does not use all codes fits with its minimum a code up or down as
   // well, which misleads the quadratic model: here a super-block minimum is what puts some sub-block's at a
-  // whole number and the others near one, whichever of the three each has.
-  void try_grid_pairs() {
-    constexpr int kScales = 6, kMins = 3;
-    float scales[kScales];
-    best_super_scales(fitted.scale, curvatures, n_sub_blocks, high, kScales, scales);
-    for (float scale : scales) {
-      if (scale == 0) continue;
-      float best_cost[kMins] = {kInfinity, kInfinity, kInfinity}, best_min[kMins] = {};
-      for (int choice = 0; choice < 3 * n_sub_blocks; ++choice) {
-        float shifted = fitted.min[choice / 3] + float(choice % 3 - 1) * fitted.scale[choice / 3];
-        for (int whole = high; whole > high - 4; --whole) {
-          float min = half_value(shifted / float(whole)), cost = min > 0 ? misfit(min) : kInfinity;
-          for (int t = 0; t < kMins && cost < kInfinity; ++t)
-            if (min == best_min[t]) cost = kInfinity;
-          for (int t = 0; t < kMins; ++t)
-            if (cost < best_cost[t]) std::swap(cost, best_cost[t]), std::swap(min, best_min[t]);
-        }
+  // whole number and the others near one, whichever of the three each has. Trying more than the likeliest
+  // pair found no more grids.
+  void try_grid_pair() {
+    float scale;
+    best_super_scales(fitted.scale, curvatures, n_sub_blocks, high, 1, &scale);
+    if (scale == 0) return;
+    float best_cost = kInfinity, best_min = 0;
+    for (int choice = 0; choice < 3 * n_sub_blocks; ++choice) {
+      float shifted = fitted.min[choice / 3] + float(choice % 3 - 1) * fitted.scale[choice / 3];
+      for (int whole = high; shifted > 0 && whole > high - 4; --whole) {
+        float min = half_value(shifted / float(whole)), cost = min > 0 ? misfit(min, best_cost) : kInfinity;
+        if (cost < best_cost) best_cost = cost, best_min = min;
       }
-      for (float min : best_min) try_pair(scale, min, 2, 3);
     }
+    try_pair(scale, best_min, 2, 3);
   }
 
-  // How far the sub-blocks' minima are from multiples of `min`.
-  float misfit(float min) const {
-    float cost = 0;
-    for (int sub = 0; sub < n_sub_blocks; ++sub) {
+  // How far the sub-blocks' minima are from multiples of `min`; no need to go on once it is `enough`.
+  float misfit(float min, float enough) const {
+    // Adding and taking away 1.5 * 2^23 rounds to the nearest integer, without a call of the library.
+    constexpr float kRounder = 12582912.0f;
+    float cost = 0, inverse = 1 / min;
+    for (int sub = 0; sub < n_sub_blocks && cost < enough; ++sub) {
       float nearest = kInfinity;
       for (int shift = -1; shift <= 1; ++shift) {
-        float wanted = fitted.min[sub] + float(shift) * fitted.scale[sub],
-              integer = std::nearbyint(wanted / min);
-        if (!(integer >= 0 && integer <= float(high))) continue;
+        float wanted = fitted.min[sub] + float(shift) * fitted.scale[sub];
+        float integer = (wanted * inverse + kRounder) - kRounder;
         float distance = std::fabs(wanted - integer * min);
-        nearest = distance < nearest ? distance : nearest;
+        bool allowed = integer >= 0 && integer <= float(high);
+        nearest = allowed && distance < nearest ? distance : nearest;
       }
       cost += nearest;
     }
@@ -234,8 +233,8 @@ SubScalesAndMins find_sub_scales_and_mins(int code_high, const float* values, co
   float energy = 0;
   for (int i = 0; i < 256; ++i) energy += weights[i] * values[i] * values[i];
   if (search.best.error > 0 && search.best.error * float(code_high * code_high) < kGridHint * energy) {
-    search.try_grid_pairs();
-    search.refine(4, 3);
+    search.try_grid_pair();
+    if (search.best.error > kOnGrid * energy) search.refine(4, 3);
   }
   const SuperScaleAndMin& best = search.best;
   SubScalesAndMins found = {};
