@@ -25,4 +25,7 @@ static_assert(sizeof(BlockQ2_0) == 18);
 void decode_q1_0(const void* blocks, float* values, size_t n_values);
 void decode_q2_0(const void* blocks, float* values, size_t n_values);
 
+// Of all scales the one of least weighted squared error, as nearly as a half float holds it.
+void encode_q2_0(const float* values, const float* importance, void* blocks, size_t n_values);
+
 }  // namespace edgellm

@@ -1,4 +1,5 @@
 // Encoding: error no worse than the reference encoder's, values on the grid kept, odd input survived.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -21,10 +22,10 @@
 namespace edgellm {
 namespace {
 
-constexpr TensorType kSearched[] = {TensorType::Q4_0, TensorType::Q4_1,   TensorType::Q5_0,
-                                    TensorType::Q5_1, TensorType::Q8_0,   TensorType::Q2_K,
-                                    TensorType::Q3_K, TensorType::Q4_K,   TensorType::Q5_K,
-                                    TensorType::Q6_K, TensorType::IQ4_NL, TensorType::IQ4_XS};
+constexpr TensorType kSearched[] = {
+    TensorType::Q4_0,   TensorType::Q4_1,   TensorType::Q5_0, TensorType::Q5_1, TensorType::Q8_0,
+    TensorType::Q2_K,   TensorType::Q3_K,   TensorType::Q4_K, TensorType::Q5_K, TensorType::Q6_K,
+    TensorType::IQ4_NL, TensorType::IQ4_XS, TensorType::Q2_0};
 
 std::filesystem::path shared_folder() {
   if (const char* shared = std::getenv("EDGELLM_SHARED")) return shared;
@@ -201,6 +202,60 @@ TEST(Encode, TinyBlockScaleIsTheBestOfAllHalves) {
     }
     EXPECT_LT(squared_error(values, round_trip(TensorType::Q4_0, values, weights.data()), weights),
               1.1 * best);
+  }
+}
+
+// Least error over every finite half float as the scale of a Q2_0 block.
+double least_error_of_q2_0(const std::vector<float>& values, const std::vector<float>& weights) {
+  double best = 1e30;
+  for (uint32_t half = 1; half < 65536; ++half) {
+    float scale = float_from_half(uint16_t(half));
+    if (!std::isfinite(scale) || scale == 0) continue;
+    double error = 0;
+    for (size_t i = 0; i < values.size() && error < best; ++i) {
+      float code = std::nearbyint(values[i] / scale);
+      double rest = double(values[i]) - double(scale) * std::clamp(code, -1.0f, 2.0f);
+      error += double(weights[i]) * rest * rest;
+    }
+    best = std::min(best, error);
+  }
+  return best;
+}
+
+TEST(Encode, Q2_0FindsTheBestScaleOfEitherSign) {
+  int n_negative = 0;
+  for (unsigned seed = 0; seed < 12; ++seed) {
+    auto values = random_values(64, 60 + seed), weights = random_importance(64, 80 + seed);
+    // Lopsided, so that the side with the further level matters.
+    for (float& value : values) value += seed % 3 == 0 ? 0.0f : seed % 3 == 1 ? 0.01f : -0.01f;
+    auto blocks = encode(TensorType::Q2_0, values, weights.data());
+    n_negative += blocks[1] >> 7;
+    double error = squared_error(values, decode(TensorType::Q2_0, blocks, 64), weights);
+    EXPECT_LE(error, least_error_of_q2_0(values, weights) * (1 + 1e-5)) << seed;
+  }
+  EXPECT_GE(n_negative, 3);
+  EXPECT_LE(n_negative, 9);
+}
+
+TEST(Encode, Q2_0IsNeverWorseThanAScaleTakenFromTheLargestValue) {
+  auto values = random_values(64 * 200, 13), weights = random_importance(64 * 200, 14);
+  auto ours = round_trip(TensorType::Q2_0, values, weights.data());
+  for (size_t begin = 0; begin < values.size(); begin += 64) {
+    float extreme = 0;
+    for (size_t i = begin; i < begin + 64; ++i)
+      if (std::fabs(values[i]) > std::fabs(extreme)) extreme = values[i];
+    double error = 0;
+    for (size_t i = begin; i < begin + 64; ++i)
+      error += double(weights[i]) * std::pow(double(values[i]) - double(ours[i]), 2);
+    for (float level : {-1.0f, 1.0f, 2.0f}) {
+      float scale = float_from_half(finite_half(extreme / level));
+      double plain = 0;
+      for (size_t i = begin; i < begin + 64; ++i) {
+        float code = std::clamp(std::nearbyint(values[i] / scale), -1.0f, 2.0f);
+        plain += double(weights[i]) * std::pow(double(values[i]) - double(scale * code), 2);
+      }
+      ASSERT_LE(error, plain * (1 + 1e-5)) << begin;
+    }
   }
 }
 

@@ -62,7 +62,7 @@ constexpr TensorTypeInfo kTypes[] = {
     row<BlockMXFP4>(TensorType::MXFP4, "MXFP4", decode_mxfp4),
     row<BlockNVFP4>(TensorType::NVFP4, "NVFP4", decode_nvfp4),
     row<BlockQ1_0>(TensorType::Q1_0, "Q1_0", decode_q1_0),
-    row<BlockQ2_0>(TensorType::Q2_0, "Q2_0", decode_q2_0),
+    row<BlockQ2_0>(TensorType::Q2_0, "Q2_0", decode_q2_0, encode_q2_0),
 };
 
 char lower(char c) {
