@@ -35,10 +35,13 @@ function(edgellm_folder folder)
 endfunction()
 
 # Registers the GoogleTest cases of `program` with ctest. Tests find the repository and, where there is one, the folder
-# shared beside it through the environment variable set here.
+# shared beside it through the environment variable set here. A label picks them out: ctest -L LABEL.
+#
+#   edgellm_discover_tests(program [LABELS label])
 function(edgellm_discover_tests program)
+  cmake_parse_arguments(ARG "" "LABELS" "" ${ARGN})
   gtest_discover_tests(${program}
     TEST_PREFIX "${program}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-    PROPERTIES TIMEOUT 900
+    PROPERTIES TIMEOUT 900 LABELS "${ARG_LABELS}"
                ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 endfunction()

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <fstream>
 
 #include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
@@ -36,11 +37,23 @@ Header header_for(size_t n_vocabulary, const TextWindows& text, const std::strin
   return header;
 }
 
+// Reference logits of any version may be replaced, whatever else lies there may not.
+Status check_is_free_or_logits(const std::filesystem::path& path) {
+  std::error_code code;
+  if (!std::filesystem::exists(path, code)) return {};
+  char magic[sizeof Header::magic - 1] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+  if (std::memcmp(magic, Header().magic, sizeof magic) == 0) return {};
+  return Error{
+      fmt::format("{} exists and is no file of reference logits: it is not written over", path.string())};
+}
+
 }  // namespace
 
 Result<PerplexityResult> ReferenceLogits::record(LanguageModel& reference, const TextWindows& text,
                                                  const std::string& key, const std::filesystem::path& path,
                                                  const Progress& progress) {
+  EDGELLM_RETURN_IF_ERROR(check_is_free_or_logits(path));
   EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));
   Header header = header_for(reference.n_vocabulary(), text, key);
   EDGELLM_RETURN_IF_ERROR(out.write(std::as_bytes(std::span(&header, 1))));

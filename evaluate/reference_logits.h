@@ -22,7 +22,7 @@ namespace edgellm {
 class ReferenceLogits {
  public:
   // Runs the reference over `text` and writes the file, all or nothing. `key` names what it was made from;
-  // open() of a file with another key or shape is an error.
+  // open() of a file with another key or shape is an error. Only a file of reference logits is replaced.
   // Returns the reference's own perplexity on the text.
   static Result<PerplexityResult> record(LanguageModel& reference, const TextWindows& text,
                                          const std::string& key, const std::filesystem::path& path,

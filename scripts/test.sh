@@ -104,5 +104,4 @@ else
   echo "  models    none in $models: their tests are skipped ('make quickstart' fetches one)"
 fi
 printf '\n'
-# Tests of the whole program run where this names its folder; elsewhere they are skipped.
-EDGELLM_BINARY_DIR="$PWD/build-test" ctest --test-dir build-test -j "$jobs" --output-on-failure --no-tests=error
+ctest --test-dir build-test -j "$jobs" --output-on-failure --no-tests=error

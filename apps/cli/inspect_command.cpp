@@ -54,10 +54,7 @@ void print_summary(const Options& o, const ModelContents& model) {
   fmt::print("architecture  {}\n", printable(model.architecture));
   fmt::print("weights       {} values in {} tensors, {}, {:.3f} bits each\n", model.all.n_values,
              model.all.n_tensors, byte_size_text(model.all.n_bytes), model.all.bits_per_weight());
-  if (!model.hyperparameters) {
-    fmt::print("no hyperparameters: {}\n", model.why_no_hyperparameters);
-    return;
-  }
+  if (!model.hyperparameters) return;
   const Hyperparameters& h = *model.hyperparameters;
   fmt::print("layers        {} of width {}, feed-forward {}\n", h.n_layers, h.n_embedding,
              counts_text(h.n_feed_forward));
@@ -142,6 +139,8 @@ Status inspect(const Options& o) {
                  dimensions_text(tensor.dimensions), tensor.n_bytes, tensor.role);
   }
   if (!o.json.empty()) EDGELLM_RETURN_IF_ERROR(write_json(o, model, memory, n_context));
+  // All that can be shown is shown by now; a script still has to learn that no command can use the model.
+  if (!model.hyperparameters) return Error{fmt::format("{}: {}", o.model, model.why_no_hyperparameters)};
   return {};
 }
 

@@ -7,11 +7,13 @@
 
 #include "core/base/interrupt.h"
 #include "runtime/backends/cpu/cpu_backend.h"
+#include "runtime/kernels/kernels.h"
 
 namespace edgellm {
 
 Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const GgufFile> file,
                                                const DecoderOptions& options) {
+  EDGELLM_RETURN_IF_ERROR(kernels_status());
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(file->metadata()));
   EDGELLM_ASSIGN_OR_RETURN(DecoderWeights weights, bind_decoder_weights(*file, h));
   std::unique_ptr<Decoder> decoder(new Decoder(std::move(file), std::move(h), std::move(weights), options));

@@ -71,6 +71,22 @@ TEST_F(BadOutput, InputIsNotWrittenOverUnderAnyName) {
                  {"model.gguf", "input"});
 }
 
+TEST_F(BadOutput, ReferenceCacheReplacesOnlyReferenceLogits) {
+  Arguments eval = {"eval",      "model.gguf", "--kl-reference",    "model.gguf", "--text",    "text.txt",
+                    "--context", "64",         "--reference-cache", "",           "--windows", "2"};
+  for (const char* bytes : {"notes of mine", ""}) {
+    std::ofstream(at("notes.txt"), std::ios::trunc) << bytes;
+    eval[9] = "notes.txt";
+    expect_refused(eval, {"notes.txt", "no file of reference logits"});
+  }
+  eval[9] = "cache.logits";
+  EXPECT_EQ(run(eval).exit_code, 0);
+  const std::string of_two = contents(at("cache.logits"));
+  eval[11] = "3";
+  EXPECT_EQ(run(eval).exit_code, 0);
+  EXPECT_GT(fs::file_size(at("cache.logits")), of_two.size());
+}
+
 TEST_F(BadOutput, PartOfASplitInputIsNotWrittenOver) {
   std::vector<tiny::Tensor> tensors = tiny::tensors_of(model_shape());
   for (uint16_t part : {0, 1}) {

@@ -39,8 +39,9 @@ struct Outcome {
 };
 
 struct RunOptions {
-  rlim_t most_file_bytes = RLIM_INFINITY;  // a write beyond fails, as on a full disk
-  std::string out_to;                      // a file standard output goes to instead
+  rlim_t most_file_bytes = RLIM_INFINITY;          // a write beyond fails, as on a full disk
+  std::string out_to;                              // a file standard output goes to instead
+  std::map<std::string, std::string> environment;  // on top of the test's own
   // Sent once `ready` says so, unless the program has ended by then.
   int signal = 0;
   std::function<bool()> ready;
@@ -55,9 +56,6 @@ inline std::string contents(const fs::path& path) {
 class ProgramTest : public testing::Test {
  protected:
   void SetUp() override {
-    const char* binary = std::getenv("EDGELLM_BINARY_DIR");
-    if (!binary) GTEST_SKIP() << "EDGELLM_BINARY_DIR is not set: set it to the build folder";
-    program_ = fs::path(binary) / "edgellm";
     ASSERT_TRUE(fs::exists(program_)) << program_;
     folder_ = new_folder("edgellm-cli-XXXXXX");
     elsewhere_ = new_folder("edgellm-cli-said-XXXXXX");
@@ -82,6 +80,7 @@ class ProgramTest : public testing::Test {
     if (child == 0) {
       // What the program keeps for a moment belongs into the folder that is looked at, too.
       ::setenv("TMPDIR", folder_.c_str(), 1);
+      for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
       bool good = ::chdir(folder_.c_str()) == 0 && redirect("/dev/null", O_RDONLY, STDIN_FILENO) &&
                   redirect(out_to, O_WRONLY | O_CREAT, STDOUT_FILENO) &&
                   redirect(err, O_WRONLY | O_CREAT, STDERR_FILENO);
@@ -177,7 +176,8 @@ class ProgramTest : public testing::Test {
     return status;
   }
 
-  fs::path program_, folder_, elsewhere_;
+  const fs::path program_ = EDGELLM_PROGRAM;  // of this build
+  fs::path folder_, elsewhere_;
 };
 
 }  // namespace edgellm::cli
