@@ -52,7 +52,8 @@ Status evolve(std::span<const AllocationItem> items, std::span<const std::vector
               uint64_t budget, const EvolutionOptions& options, const MeasureAllocation& measure,
               const OnGeneration& on_generation, EvolutionState& state) {
   if (state.log_factors.empty()) state.log_factors.assign(items.size(), 0.0);
-  while (state.generation < options.n_generations) {
+  while (state.generation < options.n_generations && state.n_idle < options.patience) {
+    double before = state.measured;
     std::mt19937_64 random(options.seed * 1000003 + state.generation);
     double spread = options.spread * std::pow(0.1, double(state.generation) / double(options.n_generations));
     std::set<Allocation> seen = {state.choice};
@@ -78,6 +79,7 @@ Status evolve(std::span<const AllocationItem> items, std::span<const std::vector
       state.log_factors = std::move(child.log_factors);
     }
     ++state.generation;
+    state.n_idle = state.measured < before * (1 - options.least_gain) ? 0 : state.n_idle + 1;
     if (on_generation) EDGELLM_RETURN_IF_ERROR(on_generation(state));
   }
   return {};

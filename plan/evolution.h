@@ -23,6 +23,7 @@ struct EvolutionState {
   std::vector<double> log_factors;  // [n_items]
   Allocation choice;
   double measured = 0;  // of `choice`, at the last fidelity
+  size_t n_idle = 0;    // generations since one that gained enough
 };
 
 struct EvolutionOptions {
@@ -30,13 +31,16 @@ struct EvolutionOptions {
   size_t n_offspring = 8;
   size_t n_survivors = 2;  // of the first fidelity, measured at the second
   double spread = 0.3;     // standard deviation of the logarithm of a factor, in the first generation
+  // Ends early after this many generations in a row that each gained less than this share.
+  size_t patience = 2;
+  double least_gain = 0.003;
   uint64_t seed = 1;
   size_t n_steps = 4000;  // of allocate()
 };
 
 // Measures a choice at fidelity 0 (little text) or 1 (all of it); lower is better.
 using MeasureAllocation = std::function<Result<double>(const Allocation& choice, int fidelity)>;
-// Called after every generation, for progress and checkpoints; an Error ends the evolution.
+// Called after every generation, for progress and checkpoints; an Error ends the evolution with it.
 using OnGeneration = std::function<Status(const EvolutionState& state)>;
 
 // groups: [n_items][...] numbers of the groups an item belongs to. state: where to start; its choice must fit

@@ -39,7 +39,7 @@ EvolutionState run(const Problem& p, size_t n_generations, EvolutionState state,
     return allocation_cost(p.truth, choice);
   };
   EvolutionOptions options;
-  options.n_generations = n_generations;
+  options.n_generations = options.patience = n_generations;
   EXPECT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, state).ok());
   return state;
 }
@@ -66,6 +66,25 @@ TEST(Evolve, NeverEndsWorseThanItStarted) {
   EXPECT_LE(end.measured, start.measured);
 }
 
+TEST(Evolve, EndsEarlyWhenGenerationsGainNothingAndDoesNotGoOnWhenResumed) {
+  Problem p = skewed_problem();
+  size_t n_measured = 0;
+  MeasureAllocation measure = [&](const Allocation&, int) -> Result<double> {
+    ++n_measured;
+    return 1.0;
+  };
+  EvolutionOptions options;
+  options.n_generations = 10;
+  options.patience = 2;
+  EvolutionState state = start_of(p);
+  state.measured = 1.0;
+  ASSERT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, state).ok());
+  EXPECT_EQ(state.generation, 2u);
+  EXPECT_EQ(n_measured, 2 * (options.n_offspring + options.n_survivors));
+  ASSERT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, state).ok());
+  EXPECT_EQ(state.generation, 2u);
+}
+
 TEST(Evolve, ResumedInTheMiddleEndsTheSame) {
   Problem p = skewed_problem();
   EvolutionState whole, half;
@@ -73,7 +92,7 @@ TEST(Evolve, ResumedInTheMiddleEndsTheSame) {
     return allocation_cost(p.truth, choice);
   };
   EvolutionOptions options;
-  options.n_generations = 10;
+  options.n_generations = options.patience = 10;
   whole = half = start_of(p);
   ASSERT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, whole).ok());
   OnGeneration stop = [](const EvolutionState& s) {

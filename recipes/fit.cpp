@@ -11,8 +11,10 @@
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
 #include "recipes/drawn_text.h"
+#include "recipes/fit_source.h"
 #include "recipes/fit_work.h"
 #include "recipes/generation_check.h"
+#include "recipes/json_file.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
 #include "recipes/tensor_encoding.h"
@@ -43,7 +45,12 @@ nlohmann::json to_json(const Judged& j) {
 class FitRun {
  public:
   FitRun(const FitOptions& options, const Progress& progress)
-      : options_(options), progress_(progress), threads_(options.n_threads) {}
+      : options_(options),
+        progress_([this, &progress](const ProgressReport& report) {
+          clock_.save();
+          if (progress) progress(report);
+        }),
+        threads_(options.n_threads) {}
 
   Result<nlohmann::json> run() {
     EDGELLM_RETURN_IF_ERROR(open_model());
@@ -59,6 +66,8 @@ class FitRun {
     clock_.end();
     nlohmann::json report = make_report();
     EDGELLM_RETURN_IF_ERROR(write_text_file(report_path(), report.dump(2) + "\n"));
+    std::error_code code;
+    std::filesystem::remove(stages_path_, code);
     if (!options_.keep_work && options_.work.empty()) work_->remove();
     return report;
   }
@@ -66,15 +75,21 @@ class FitRun {
  private:
   std::filesystem::path report_path() const { return options_.output.string() + ".json"; }
 
+  std::filesystem::path work_root() const {
+    return options_.work.empty() ? options_.output.string() + ".work" : options_.work.string();
+  }
+
   Status open_model() {
     clock_.begin("opening");
-    EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.model));
-    source_ = std::make_shared<GgufFile>(std::move(file));
-    for (const auto& output : {options_.output, report_path()}) {
-      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
-      // Fails now, not after half an hour, when the output cannot be written.
+    // Fails now, not after half an hour, when the output cannot be written.
+    for (const auto& output : {options_.output, report_path()})
       EDGELLM_RETURN_IF_ERROR(check_output(output, options_.calibrate));
-    }
+    EDGELLM_ASSIGN_OR_RETURN(model_file_,
+                             fit_source(options_.model, work_root(), options_.n_threads, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(model_file_));
+    source_ = std::make_shared<GgufFile>(std::move(file));
+    for (const auto& output : {options_.output, report_path()})
+      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
     EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
@@ -87,7 +102,7 @@ class FitRun {
       meter.add(double(tensor.data.size()));
     }
     meter.finish();
-    EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_file(options_.model));
+    EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_files(source_->paths()));
     return {};
   }
 
@@ -97,11 +112,15 @@ class FitRun {
     else if (options_.size_share)
       budget_ = uint64_t(*options_.size_share * double(source_->n_file_bytes()));
     else if (options_.memory_bytes) {
+      // Rows of an embedding that is not the output matrix too are read one by one.
+      if (const GgufTensor* embedding = source_->find("token_embd.weight");
+          embedding && !has_tied_embedding(*source_))
+        lookup_ = {embedding->name, looked_up_bytes(~uint64_t{0}, options_.n_context)};
       uint64_t without_weights = run_memory(0).total();
       budget_ = *options_.memory_bytes - std::min(*options_.memory_bytes, without_weights);
     }
     EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
-                             smallest_file_bytes(*source_, candidates_, options_.drop_layers));
+                             smallest_budget(*source_, candidates_, options_.drop_layers, lookup_));
     if (smallest <= budget_) return {};
     if (!options_.memory_bytes)
       return Error{
@@ -116,15 +135,13 @@ class FitRun {
                     double(smallest) / 1e6, run.total())};
   }
 
-  // n_lookup_bytes: of a token embedding that is not the output matrix too, of which a run touches only some
-  // rows.
-  RunMemory run_memory(uint64_t n_file_bytes, uint64_t n_lookup_bytes = 0) const {
+  // n_counted_bytes: see counted_bytes().
+  RunMemory run_memory(uint64_t n_counted_bytes) const {
     RunShape shape;
     shape.n_context = options_.n_context;
     shape.kv_type = options_.kv_type;
     shape.n_threads = threads_.n_threads();
-    shape.n_lookup_bytes = n_lookup_bytes;
-    return estimate_run_memory(hyperparameters_, source_->metadata(), n_file_bytes, shape);
+    return estimate_run_memory(hyperparameters_, source_->metadata(), n_counted_bytes, shape);
   }
 
   Status prepare_text() {
@@ -133,10 +150,11 @@ class FitRun {
       EDGELLM_ASSIGN_OR_RETURN(
           text_, read_calibration_text(options_.calibrate, *tokenizer_, e.n_window_tokens, kFewestWindows));
     }
-    std::filesystem::path root =
-        options_.work.empty() ? options_.output.string() + ".work" : options_.work.string();
-    EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash_ + kWorkVersion)));
+    EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(work_root(), hash_text(model_hash_ + kWorkVersion)));
     work_ = std::make_unique<FitWork>(std::move(work));
+    stages_path_ =
+        work_->model_folder() / fmt::format("stages-{}-{}.json", search_key(), text_.hash.substr(0, 8));
+    clock_.keep_in(stages_path_);
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
       EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
@@ -177,25 +195,25 @@ class FitRun {
       const TextWindows& text;
       std::unique_ptr<ReferenceLogits>& logits;
     };
+    // The original's perplexity on the verify text, which is recorded last.
     auto perplexity_path = work_->file("original.json");
+    auto perplexity = read_json<double>(perplexity_path);
     for (Part part : {Part{"search.reference", search_text_, search_reference_},
                       Part{"verify.reference", verify_text_, verify_reference_}}) {
       auto path = work_->file(part.name);
       auto opened = ReferenceLogits::open(path, part.text, model_hash_);
-      if (!opened.ok()) {
-        EDGELLM_ASSIGN_OR_RETURN(PerplexityResult perplexity,
+      bool is_last = &part.text == &verify_text_;
+      if (!opened.ok() || (is_last && !perplexity)) {
+        EDGELLM_ASSIGN_OR_RETURN(PerplexityResult recorded,
                                  ReferenceLogits::record(*model_, part.text, model_hash_, path, progress_));
-        // That of the verify text, recorded last, stays.
-        EDGELLM_RETURN_IF_ERROR(
-            write_text_file(perplexity_path, nlohmann::json{{"perplexity", perplexity.perplexity}}.dump()));
+        perplexity = recorded.perplexity;
         opened = ReferenceLogits::open(path, part.text, model_hash_);
         if (!opened.ok()) return opened.error();
       }
       part.logits = std::make_unique<ReferenceLogits>(std::move(*opened));
     }
-    EDGELLM_ASSIGN_OR_RETURN(std::string text, read_text_file(perplexity_path));
-    auto j = nlohmann::json::parse(text, nullptr, false);
-    if (j.is_object()) original_.perplexity = j.value("perplexity", 0.0);
+    original_.perplexity = *perplexity;
+    EDGELLM_RETURN_IF_ERROR(write_text_file(perplexity_path, nlohmann::json(*perplexity).dump()));
     // From here on the stand-in is read, not the original.
     for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
     return {};
@@ -204,11 +222,11 @@ class FitRun {
   Status collect_importance() {
     clock_.begin("importance");
     auto matrix_path = work_->file("importance.gguf"), influence_path = work_->file("block_influence.json");
-    auto influence = read_text_file(influence_path);
+    auto influence = read_json<std::vector<double>>(influence_path);
     auto matrix = read_importance_matrix(matrix_path);
-    if (influence.ok() && matrix.ok()) {
+    if (influence && influence->size() == hyperparameters_.n_layers && matrix.ok()) {
       importance_ = std::move(*matrix);
-      block_influence_ = nlohmann::json::parse(*influence).get<std::vector<double>>();
+      block_influence_ = std::move(*influence);
       return {};
     }
     CandidateStore plain(work_->file("tensors"), *source_, nullptr, threads_);
@@ -227,14 +245,21 @@ class FitRun {
     return write_text_file(influence_path, nlohmann::json(block_influence_).dump());
   }
 
+  bool holds_all(const std::map<std::string, std::vector<double>>& errors) const {
+    return std::all_of(candidates_.begin(), candidates_.end(), [&](const TensorCandidates& c) {
+      auto found = errors.find(c.tensor->name);
+      return found != errors.end() && found->second.size() == c.types.size();
+    });
+  }
+
   Status predict_costs() {
     store_ = std::make_unique<CandidateStore>(work_->file("tensors"), *source_, &importance_, threads_);
     measured_ = std::make_unique<MeasuredModel>(*model_, *source_, *store_);
     clock_.begin("rounding errors");
     auto path = work_->file("errors.json");
-    if (auto text = read_text_file(path); text.ok()) {
-      auto j = nlohmann::json::parse(*text);
-      for (auto& c : candidates_) c.relative_error = j.at(c.tensor->name).get<std::vector<double>>();
+    if (auto known = read_json<std::map<std::string, std::vector<double>>>(path);
+        known && holds_all(*known)) {
+      for (auto& c : candidates_) c.relative_error = known->at(c.tensor->name);
     } else {
       EDGELLM_RETURN_IF_ERROR(measure_errors(*source_, importance_, options_.effort.n_error_rows, threads_,
                                              progress_, candidates_));
@@ -249,6 +274,13 @@ class FitRun {
                                progress_, candidates_);
   }
 
+  // What decides a search besides model and text.
+  std::string search_key() const {
+    return fmt::format("{}-{}-{}-{}-{}", budget_, lookup_ ? lookup_->most_bytes : 0,
+                       options_.drop_layers ? "drop" : "keep", options_.effort.n_generations,
+                       options_.effort.n_offspring);
+  }
+
   Status search() {
     clock_.begin("search");
     // The originals are not needed while plans are measured.
@@ -258,15 +290,14 @@ class FitRun {
     input.candidates = &candidates_;
     input.block_influence = block_influence_;
     input.budget = budget_;
+    input.lookup = lookup_;
     input.drop_layers = options_.drop_layers;
     input.little_text = little_text_;
     input.all_text = search_text_;
     input.reference = search_reference_.get();
     input.evolution.n_generations = options_.effort.n_generations;
     input.evolution.n_offspring = options_.effort.n_offspring;
-    input.checkpoint =
-        work_->file(fmt::format("search-{}-{}-{}-{}.json", budget_, options_.drop_layers ? "drop" : "keep",
-                                options_.effort.n_generations, options_.effort.n_offspring));
+    input.checkpoint = work_->file(fmt::format("search-{}.json", search_key()));
     EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, input, progress_));
     return {};
   }
@@ -336,14 +367,15 @@ class FitRun {
     // minutes.
     o.n_prompt = std::clamp<size_t>(options_.n_context, o.n_generate + 1, 4096) - o.n_generate;
     EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
-    EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(options_.model, o));
+    EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(model_file_, o));
     return {};
   }
 
-  nlohmann::json side(uint64_t n_file_bytes, const MeasuredRun& run, const Judged& judged) const {
+  nlohmann::json side(uint64_t n_file_bytes, uint64_t n_counted_bytes, const MeasuredRun& run,
+                      const Judged& judged) const {
     nlohmann::json j = to_json(judged);
     j["file_bytes"] = n_file_bytes;
-    j["predicted_memory_bytes"] = run_memory(n_file_bytes).total();
+    j["predicted_memory_bytes"] = run_memory(n_counted_bytes).total();
     j["peak_resident_bytes"] = run.peak_resident_bytes;
     j["prompt_tokens_per_second"] = run.prompt_tokens_per_second;
     j["generated_tokens_per_second"] = run.generated_tokens_per_second;
@@ -367,9 +399,12 @@ class FitRun {
                         {"search_windows", n_search_},
                         {"verify_windows", n_verify_},
                         {"hash", text_.hash}};
-    j["before"] = side(source_->n_file_bytes(), run_before_, original_);
-    std::error_code code;
-    j["after"] = side(std::filesystem::file_size(options_.output, code), run_after_, verified_);
+    // Neither fails: both plans have been written or read.
+    uint64_t counted_before = source_->n_file_bytes(), counted_after = chosen_.n_file_bytes;
+    if (auto counted = counted_bytes(*source_, {}, lookup_); counted.ok()) counted_before = *counted;
+    if (auto counted = counted_bytes(*source_, chosen_.plan, lookup_); counted.ok()) counted_after = *counted;
+    j["before"] = side(source_->n_file_bytes(), counted_before, run_before_, original_);
+    j["after"] = side(chosen_.n_file_bytes, counted_after, run_after_, verified_);
     j["chosen"] = chosen_.name;
     j["dropped_layers"] = chosen_.plan.dropped_layers;
     auto items = allocation_items(candidates_);
@@ -403,14 +438,16 @@ class FitRun {
   }
 
   const FitOptions& options_;
-  const Progress& progress_;
-  ThreadPool threads_;
   StageClock clock_;
+  Progress progress_;
+  ThreadPool threads_;
+  std::filesystem::path model_file_, stages_path_;
   std::shared_ptr<GgufFile> source_;
   std::string model_hash_;
   Hyperparameters hyperparameters_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  uint64_t budget_ = 0;
+  uint64_t budget_ = 0;  // for counted_bytes()
+  std::optional<LookupTensor> lookup_;
   std::unique_ptr<FitWork> work_;
   CalibrationText text_;
   size_t n_verify_ = 0, n_search_ = 0;

@@ -1,8 +1,10 @@
 #include "recipes/fit_work.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "core/base/progress.h"
+#include "recipes/json_file.h"
 
 namespace edgellm {
 namespace {
@@ -34,15 +36,43 @@ void FitWork::remove() {
   std::filesystem::remove_all(root_, code);
 }
 
+double& StageClock::seconds_of(const std::string& stage) {
+  auto found = std::find_if(stages_.begin(), stages_.end(), [&](const auto& s) { return s.first == stage; });
+  if (found != stages_.end()) return found->second;
+  return stages_.emplace_back(stage, 0.0).second;
+}
+
+void StageClock::count() {
+  double now = monotonic_seconds();
+  if (!running_.empty()) seconds_of(running_) += now - counted_until_;
+  counted_until_ = now;
+}
+
+void StageClock::keep_in(const std::filesystem::path& path) {
+  path_ = path;
+  auto earlier = read_json<std::vector<std::pair<std::string, double>>>(path);
+  if (!earlier) return;
+  for (const auto& [stage, seconds] : *earlier) seconds_of(stage) += seconds;
+}
+
 void StageClock::begin(const std::string& stage) {
   end();
-  stages_.emplace_back(stage, 0.0);
-  begun_ = monotonic_seconds();
+  running_ = stage;
+  seconds_of(stage);
 }
 
 void StageClock::end() {
-  if (begun_ >= 0) stages_.back().second += monotonic_seconds() - begun_;
-  begun_ = -1;
+  count();
+  running_.clear();
+  saved_at_ = -1e9;
+  save();
+}
+
+void StageClock::save() {
+  count();
+  if (path_.empty() || counted_until_ < saved_at_ + 2) return;
+  saved_at_ = counted_until_;
+  (void)write_text_file(path_, nlohmann::json(stages_).dump());
 }
 
 }  // namespace edgellm

@@ -1,7 +1,9 @@
 // The work folder of a fit: what is finished is found again by the same command after a kill, and by another
 // budget.
 //
+//   WORK/converted-<hash>.gguf                        of a model that came as a folder
 //   WORK/<model hash>/drawn.jsonl                     text drawn from the model
+//   WORK/<model hash>/stages-<key>.json               seconds a fit that is not finished spent in each stage
 //   WORK/<model hash>/<text hash>/importance.gguf     and block_influence.json, errors.json,
 //   sensitivity.jsonl,
 //                                 search.reference    reference logits of the search text; verify.reference
@@ -37,13 +39,23 @@ class FitWork {
 // Seconds spent in each stage, in the order in which they were begun.
 class StageClock {
  public:
+  // Adds what the same command spent before it was stopped, and keeps the sums in this file from now on.
+  void keep_in(const std::filesystem::path& path);
   void begin(const std::string& stage);
   void end();
+  // Writes the sums, at most every two seconds, so that a kill loses no more. Failures are left to the work
+  // itself, which writes beside it.
+  void save();
   const std::vector<std::pair<std::string, double>>& stages() const { return stages_; }
 
  private:
+  double& seconds_of(const std::string& stage);
+  void count();
+
+  std::filesystem::path path_;
   std::vector<std::pair<std::string, double>> stages_;
-  double begun_ = -1;
+  std::string running_;
+  double counted_until_ = 0, saved_at_ = -1e9;
 };
 
 }  // namespace edgellm

@@ -1,12 +1,17 @@
 #include "recipes/generation_check.h"
 
+#include <algorithm>
+#include <set>
+
 #include "core/text/chat_template.h"
 #include "runtime/decode/generate.h"
 
 namespace edgellm {
 namespace {
 
-constexpr size_t kAnswerTokens = 64, kLoopTokens = 24, kLongestPiece = 8;
+constexpr size_t kAnswerTokens = 96;
+constexpr size_t kLoopTokens = 24, kLongestPiece = 8;
+constexpr size_t kRunTokens = 4, kFewestTokens = 48;
 constexpr const char* kPrompts[] = {
     "What is the capital of France, and what is it known for?",
     "Write a short Python function that adds two numbers.",
@@ -14,9 +19,7 @@ constexpr const char* kPrompts[] = {
     "Why do leaves change color in autumn?",
 };
 
-}  // namespace
-
-bool ends_in_a_loop(std::span<const Token> tokens) {
+bool ends_in_a_short_loop(std::span<const Token> tokens) {
   if (tokens.size() < kLoopTokens) return false;
   for (size_t piece = 1; piece <= kLongestPiece; ++piece) {
     bool repeats = true;
@@ -25,6 +28,18 @@ bool ends_in_a_loop(std::span<const Token> tokens) {
     if (repeats) return true;
   }
   return false;
+}
+
+}  // namespace
+
+bool repeats_itself(std::span<const Token> tokens) {
+  if (ends_in_a_short_loop(tokens)) return true;
+  if (tokens.size() < kFewestTokens) return false;
+  tokens = tokens.last(std::min(tokens.size(), kAnswerTokens));
+  std::set<std::vector<Token>> runs;
+  size_t n_runs = tokens.size() - kRunTokens + 1;
+  for (size_t i = 0; i < n_runs; ++i) runs.emplace(tokens.begin() + i, tokens.begin() + i + kRunTokens);
+  return 2 * runs.size() < n_runs;
 }
 
 Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer) {
@@ -53,7 +68,7 @@ Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const
     bool blank = answer.text.find_first_not_of(" \t\r\n") == std::string::npos;
     if (blank)
       ++check.n_empty;
-    else if (ends_in_a_loop(answer.tokens))
+    else if (repeats_itself(answer.tokens))
       ++check.n_looping;
     check.answers.push_back(std::move(answer.text));
   }

@@ -13,7 +13,7 @@ namespace edgellm {
 struct GenerationCheck {
   size_t n_answers = 0;
   size_t n_empty = 0;
-  size_t n_looping = 0;              // end in a piece of at most 8 tokens said over and over
+  size_t n_looping = 0;              // say the same over and over
   std::vector<std::string> answers;  // for the report
   // Most answers are empty or loop.
   bool collapsed() const { return 2 * (n_empty + n_looping) > n_answers; }
@@ -21,7 +21,8 @@ struct GenerationCheck {
 
 Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer);
 
-// The tokens end with a piece of 1 to 8 tokens repeated so that it fills at least the last 24.
-bool ends_in_a_loop(std::span<const Token> tokens);
+// The last 24 tokens are one piece of 1 to 8 tokens over and over, or of the runs of 4 tokens in the last 96
+// (if there are 48 at least) more than half have been said before.
+bool repeats_itself(std::span<const Token> tokens);
 
 }  // namespace edgellm

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/base/output_file.h"
+#include "recipes/json_file.h"
 
 namespace edgellm {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 constexpr uint32_t kMostlyMixed = 15;  // general.file_type of a mixture; readers show it as "Q4_K - Medium"
 constexpr size_t kBestPresets = 2;     // measured, of those that fit
 constexpr size_t kDropCandidates = 8;  // layers of least Block Influence that are tried
+constexpr double kNotMeasured = 1e300;
 
 // The candidates that are left when some layers are dropped, and their items.
 struct Problem {
@@ -46,6 +48,10 @@ QuantizationPlan plan_of(const Problem& problem, const Allocation& choice) {
   return plan;
 }
 
+uint64_t bytes_beyond_lookup(uint64_t n_bytes, const LookupTensor& lookup) {
+  return n_bytes - std::min(n_bytes, lookup.most_bytes);
+}
+
 Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32_t>& dropped) {
   Problem p;
   p.dropped = dropped;
@@ -56,11 +62,14 @@ Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32
     if (c.layer >= 0 && dropped.contains(uint32_t(c.layer))) continue;
     p.candidates.push_back(&c);
     p.items.push_back(items[i]);
+    if (input.lookup && input.lookup->name == c.tensor->name)
+      for (AllocationOption& option : p.items.back().options)
+        option.n_bytes -= bytes_beyond_lookup(option.n_bytes, *input.lookup);
     auto role = uint32_t(c.role), quarter = c.layer < 0 ? 4 : uint32_t(c.layer) * 4 / n_layers;
     p.groups.push_back({role, 64 + quarter});
   }
   Allocation any(p.items.size(), 0);
-  EDGELLM_ASSIGN_OR_RETURN(uint64_t whole, planned_file_bytes(*input.source, plan_of(p, any)));
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t whole, counted_bytes(*input.source, plan_of(p, any), input.lookup));
   p.rest = whole - allocation_bytes(p.items, any) + kItemPadding * p.items.size();
   p.budget = input.budget - std::min(input.budget, p.rest);
   return p;
@@ -106,24 +115,24 @@ class Search {
     auto n_layers = uint32_t(input_.block_influence.size());
     bool may_drop = input_.drop_layers && may_drop_layers(*input_.source, n_layers);
     if (!fits(problem_) && !may_drop) return too_small(problem_);
-    double best = 1e300;
-    if (fits(problem_)) {
-      EDGELLM_ASSIGN_OR_RETURN(best, kl_of_start(problem_, input_.little_text));
+    if (fits(problem_) && kl_without_ == kNotMeasured) {
+      EDGELLM_ASSIGN_OR_RETURN(kl_without_, kl_of_start(problem_, input_.little_text));
     }
     ProgressMeter meter(progress_, "trying to drop layers", double(kDropCandidates));
     while (may_drop && dropped_.size() < most_dropped(n_layers)) {
       EDGELLM_ASSIGN_OR_RETURN(DropEstimate estimate, layer_missed_least(n_layers, meter));
-      if (fits(problem_) && estimate.kl >= best) break;
+      if (fits(problem_) && estimate.kl >= kl_without_) break;
       std::set<uint32_t> dropped = dropped_;
       dropped.insert(estimate.layer);
       EDGELLM_ASSIGN_OR_RETURN(Problem next, make_problem(input_, dropped));
       if (fits(next)) {
         EDGELLM_ASSIGN_OR_RETURN(double measured, kl_of_start(next, input_.little_text));
-        if (fits(problem_) && measured >= best) break;
-        best = measured;
+        if (fits(problem_) && measured >= kl_without_) break;
+        kl_without_ = measured;
       }
       dropped_ = std::move(dropped);
       problem_ = std::move(next);
+      EDGELLM_RETURN_IF_ERROR(write_checkpoint());
     }
     meter.finish();
     if (!fits(problem_)) return too_small(problem_);
@@ -133,7 +142,7 @@ class Search {
 
   struct DropEstimate {
     uint32_t layer = 0;
-    double kl = 1e300;
+    double kl = kNotMeasured;
   };
   // Of the layers of least Block Influence, the one without which the types of today measure best, and the KL
   // to expect once the bytes it frees are spent. Nothing is encoded for it.
@@ -212,7 +221,7 @@ class Search {
     auto items = allocation_items(*input_.candidates);
     for (const Preset& preset : presets()) {
       EDGELLM_ASSIGN_OR_RETURN(QuantizationPlan plan, preset_plan(*input_.source, preset));
-      EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*input_.source, plan));
+      EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(*input_.source, plan, input_.lookup));
       if (n_bytes > input_.budget) continue;
       double predicted = 0;
       for (size_t i = 0; i < items.size(); ++i) {
@@ -245,7 +254,10 @@ class Search {
   Status write_checkpoint() {
     nlohmann::json j;
     j["dropped"] = dropped_;
+    j["drops_decided"] = drops_decided_;
+    j["kl_without"] = kl_without_;
     j["generation"] = state_.generation;
+    j["idle"] = state_.n_idle;
     j["log_factors"] = state_.log_factors;
     j["choice"] = state_.choice;
     j["measured"] = state_.measured;
@@ -254,20 +266,42 @@ class Search {
   }
 
   Status read_checkpoint() {
-    if (!std::filesystem::exists(input_.checkpoint)) return {};
-    EDGELLM_ASSIGN_OR_RETURN(std::string text, read_text_file(input_.checkpoint));
-    auto j = nlohmann::json::parse(text, nullptr, false);
-    if (!j.is_object() || !j.contains("dropped")) return {};
-    dropped_ = j["dropped"].get<std::set<uint32_t>>();
-    drops_decided_ = true;
-    state_.generation = j["generation"];
-    state_.log_factors = j["log_factors"].get<std::vector<double>>();
-    state_.choice = j["choice"].get<Allocation>();
-    state_.measured = j["measured"];
-    if (!j.contains("predicted_kl")) return {};
-    EDGELLM_ASSIGN_OR_RETURN(Problem p, make_problem(input_, dropped_));
+    auto j = read_json<nlohmann::json>(input_.checkpoint);
+    if (!j) return {};
+    std::set<uint32_t> dropped;
+    EvolutionState state;
+    bool drops_decided = false;
+    double kl_without = kNotMeasured, predicted_kl = kNotMeasured;
+    try {
+      dropped = j->at("dropped").get<std::set<uint32_t>>();
+      drops_decided = j->at("drops_decided");
+      kl_without = j->at("kl_without");
+      state.generation = j->at("generation");
+      state.n_idle = j->at("idle");
+      state.log_factors = j->at("log_factors").get<std::vector<double>>();
+      state.choice = j->at("choice").get<Allocation>();
+      state.measured = j->at("measured");
+      predicted_kl = j->value("predicted_kl", kNotMeasured);
+    } catch (const nlohmann::json::exception&) {
+      return {};
+    }
+    if (!dropped.empty() && *dropped.rbegin() >= input_.block_influence.size()) return {};
+    EDGELLM_ASSIGN_OR_RETURN(Problem p, make_problem(input_, dropped));
+    dropped_ = std::move(dropped);
+    drops_decided_ = drops_decided;
+    kl_without_ = kl_without;
+    if (!drops_decided || predicted_kl == kNotMeasured || !is_choice_of(p, state)) return {};
+    state_ = std::move(state);
     EDGELLM_ASSIGN_OR_RETURN(Allocation start, allocate(p.items, p.budget));
-    return remember("predicted", plan_of(p, start), j["predicted_kl"]);
+    return remember("predicted", plan_of(p, start), predicted_kl);
+  }
+
+  static bool is_choice_of(const Problem& p, const EvolutionState& state) {
+    if (state.choice.size() != p.items.size()) return false;
+    if (!state.log_factors.empty() && state.log_factors.size() != p.items.size()) return false;
+    for (size_t i = 0; i < p.items.size(); ++i)
+      if (state.choice[i] >= p.items[i].options.size()) return false;
+    return allocation_bytes(p.items, state.choice) <= p.budget;
   }
 
   MeasuredModel& model_;
@@ -275,6 +309,7 @@ class Search {
   const Progress& progress_;
   std::set<uint32_t> dropped_;
   bool drops_decided_ = false;
+  double kl_without_ = kNotMeasured;  // the layers dropped so far, on the little text
   Problem problem_;
   EvolutionState state_;
   std::vector<MeasuredPlan> tried_;
@@ -282,8 +317,20 @@ class Search {
 
 }  // namespace
 
-Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
-                                     bool drop_layers) {
+Result<uint64_t> counted_bytes(const GgufFile& source, const QuantizationPlan& plan,
+                               const std::optional<LookupTensor>& lookup) {
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(source, plan));
+  if (!lookup) return n_bytes;
+  const GgufTensor* tensor = source.find(lookup->name);
+  auto type = plan.types.find(lookup->name);
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t n_tensor_bytes,
+                           tensor_bytes({tensor->name, type == plan.types.end() ? tensor->type : type->second,
+                                         tensor->dimensions}));
+  return n_bytes - bytes_beyond_lookup(n_tensor_bytes, *lookup);
+}
+
+Result<uint64_t> smallest_budget(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
+                                 bool drop_layers, const std::optional<LookupTensor>& lookup) {
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   QuantizationPlan plan;
   std::vector<uint64_t> n_layer_bytes(h.n_layers);
@@ -303,7 +350,7 @@ Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<T
   }
   size_t n_items = 0;
   for (const auto& c : candidates) n_items += c.layer < 0 || !plan.dropped_layers.contains(uint32_t(c.layer));
-  EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(source, plan));
+  EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(source, plan, lookup));
   return n_bytes + kItemPadding * n_items;
 }
 

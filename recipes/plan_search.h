@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,16 +14,23 @@
 
 namespace edgellm {
 
+// A tensor of which a run reads only some rows, so that it counts for at most this many bytes.
+struct LookupTensor {
+  std::string name;
+  uint64_t most_bytes = 0;
+};
+
 struct PlanSearchInput {
   const GgufFile* source = nullptr;
   const std::vector<TensorCandidates>* candidates = nullptr;
   std::vector<double> block_influence;  // [n_layers]
-  uint64_t budget = 0;                  // bytes of the whole file
+  uint64_t budget = 0;                  // for counted_bytes()
+  std::optional<LookupTensor> lookup;
   bool drop_layers = true;
   TextWindows little_text, all_text;  // of fidelity 0 and 1; little_text is the beginning of all_text
   const ReferenceLogits* reference = nullptr;  // on all_text
   EvolutionOptions evolution;
-  std::filesystem::path checkpoint;
+  std::filesystem::path checkpoint;  // where a stopped search goes on from; a damaged one is begun anew
 };
 
 struct MeasuredPlan {
@@ -38,10 +46,13 @@ struct PlanSearchResult {
       tried;  // the start, the searched plan, and the best presets that fit, for the report
 };
 
+// Bytes of the plan's file, the looked-up tensor as far as it counts.
+Result<uint64_t> counted_bytes(const GgufFile& source, const QuantizationPlan& plan,
+                               const std::optional<LookupTensor>& lookup);
 // The smallest budget that a plan fits: the coarsest types, and where layers may be left out without the half
 // of them that takes most.
-Result<uint64_t> smallest_file_bytes(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
-                                     bool drop_layers);
+Result<uint64_t> smallest_budget(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
+                                 bool drop_layers, const std::optional<LookupTensor>& lookup);
 
 // Error when no plan fits: it says the smallest possible.
 Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,

@@ -34,7 +34,8 @@ Result<std::unique_ptr<RuntimeLanguageModel>> load(const std::string& path, cons
 
 // The reference's logits for this text, from the cache or recorded into it.
 Result<ReferenceLogits> reference_logits(const Options& o, const TextWindows& text) {
-  EDGELLM_ASSIGN_OR_RETURN(std::string key, hash_file(o.reference));
+  EDGELLM_ASSIGN_OR_RETURN(GgufFile reference, GgufFile::open(o.reference));
+  EDGELLM_ASSIGN_OR_RETURN(std::string key, hash_files(reference.paths()));
   std::filesystem::path path = o.cache;
   if (path.empty()) {
     path = o.reference + fmt::format(".{}-{}-{}.logits", std::filesystem::path(o.text).stem().string(),

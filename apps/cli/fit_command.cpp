@@ -116,7 +116,7 @@ void add_fit(CLI::App& app, Status& status) {
   auto o = std::make_shared<Options>();
   auto* command =
       app.add_subcommand("fit", "Shrink a model into a memory budget with the least harm, and report");
-  command->add_option("MODEL", o->model, "GGUF file")->required();
+  command->add_option("MODEL", o->model, "GGUF file, or Hugging Face folder")->required();
   command
       ->add_option("-o,--output", o->output, "GGUF file to write; the report goes beside it as OUTPUT.json")
       ->required();
@@ -146,6 +146,7 @@ void add_fit(CLI::App& app, Status& status) {
   command->footer(
       "Examples:\n"
       "  edgellm fit model-f16.gguf --memory 2GB --context 2048 -o model-2gb.gguf\n"
+      "  edgellm fit Qwen2.5-7B-Instruct/ --memory 2GB --kv q8_0 -o qwen-2gb.gguf\n"
       "  edgellm fit model-f16.gguf --size 500MB --calibrate my-notes.txt -o model-500mb.gguf\n"
       "A kill at any moment loses little: the same command goes on where it stopped and gives the same "
       "file.");

@@ -37,4 +37,14 @@ Result<std::string> hash_file(const std::filesystem::path& path) {
   return text;
 }
 
+Result<std::string> hash_files(std::span<const std::filesystem::path> paths) {
+  if (paths.size() == 1) return hash_file(paths.front());
+  std::string hashes;
+  for (const auto& path : paths) {
+    EDGELLM_ASSIGN_OR_RETURN(std::string hash, hash_file(path));
+    hashes += hash;
+  }
+  return hash_text(hashes);
+}
+
 }  // namespace edgellm

@@ -16,5 +16,7 @@ std::string hash_bytes(std::span<const std::byte> bytes);
 std::string hash_text(std::string_view text);
 // Streams the file; about a second per 3 GB.
 Result<std::string> hash_file(const std::filesystem::path& path);
+// Of a model in one or several files: of one, hash_file's.
+Result<std::string> hash_files(std::span<const std::filesystem::path> paths);
 
 }  // namespace edgellm

@@ -52,13 +52,17 @@ uint64_t backend_bytes(const Hyperparameters& h, size_t n_batch, size_t n_thread
 
 }  // namespace
 
+uint64_t looked_up_bytes(uint64_t n_lookup_bytes, size_t n_context) {
+  return std::min(n_lookup_bytes, n_context * kBytesPerLookup);
+}
+
 RunMemory estimate_run_memory(const Hyperparameters& h, const Metadata& metadata, uint64_t n_weight_bytes,
                               const RunShape& shape) {
   size_t n_context = chosen_context(h, shape.n_context), n_batch = std::min(shape.n_batch, n_context);
   size_t n_threads = shape.n_threads ? shape.n_threads : usable_cores().size();
   RunMemory memory;
-  uint64_t n_looked_up = std::min(shape.n_lookup_bytes, n_context * kBytesPerLookup);
-  memory.weights = n_weight_bytes - std::min(n_weight_bytes, shape.n_lookup_bytes) + n_looked_up;
+  memory.weights = n_weight_bytes - std::min(n_weight_bytes, shape.n_lookup_bytes) +
+                   looked_up_bytes(shape.n_lookup_bytes, n_context);
   memory.kv_cache = KvCache::n_bytes(h, shape.kv_type, n_context, n_batch);
   memory.activations = GraphBuffers::n_bytes(h, n_batch, 1) + backend_bytes(h, n_batch, n_threads);
   memory.process = kProgramBytes + kThreadBytes * n_threads + vocabulary_bytes(metadata);

@@ -28,6 +28,9 @@ struct RunShape {
   uint64_t n_lookup_bytes = 0;
 };
 
+// Of n_lookup_bytes, what at most becomes resident.
+uint64_t looked_up_bytes(uint64_t n_lookup_bytes, size_t n_context);
+
 // n_weight_bytes: the tensors' data as in the file. The process part is an upper estimate from measurement
 // (see run_memory.cpp); everything else is what load reserves.
 RunMemory estimate_run_memory(const Hyperparameters& hyperparameters, const Metadata& metadata,

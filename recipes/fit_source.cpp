@@ -1,0 +1,54 @@
+#include "recipes/fit_source.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <string>
+#include <vector>
+
+#include "core/base/content_hash.h"
+#include "recipes/convert.h"
+
+namespace edgellm {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Names, sizes and times of a folder's files: enough to see that one was replaced, without reading gigabytes.
+Result<std::string> fingerprint(const fs::path& folder) {
+  std::vector<std::string> lines;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(folder, code)) {
+    if (!entry.is_regular_file(code)) continue;
+    lines.push_back(fmt::format("{} {} {}", entry.path().filename().string(), entry.file_size(code),
+                                entry.last_write_time(code).time_since_epoch().count()));
+  }
+  if (code) return Error{fmt::format("cannot read {}: {}", folder.string(), code.message())};
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (const std::string& line : lines) all += line + "\n";
+  return hash_text(all).substr(0, 16);
+}
+
+}  // namespace
+
+Result<fs::path> fit_source(const fs::path& model, const fs::path& work, size_t n_threads,
+                            const Progress& progress) {
+  std::error_code code;
+  if (!fs::is_directory(model, code)) return model;
+  EDGELLM_ASSIGN_OR_RETURN(std::string name, fingerprint(model));
+  fs::path converted = work / fmt::format("converted-{}.gguf", name);
+  if (fs::exists(converted, code)) return converted;
+  fs::create_directories(work, code);
+  if (code) return Error{fmt::format("cannot make the work folder {}: {}", work.string(), code.message())};
+  ConvertOptions options;
+  options.n_threads = n_threads;
+  options.progress = progress;
+  auto report = convert_hf_to_gguf(model, converted, options);
+  if (!report.ok()) {
+    fs::remove(work, code);  // only when nothing else is in it
+    return report.error();
+  }
+  return converted;
+}
+
+}  // namespace edgellm

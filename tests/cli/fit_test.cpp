@@ -1,0 +1,56 @@
+// What fit takes, and what it makes of the folder it works in.
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/edgellm_program.h"
+#include "tests/cli/model_on_disk.h"
+
+namespace edgellm::cli {
+namespace {
+
+class Fit : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    write_model(at("model.gguf"));
+    std::ofstream(at("text.txt")) << some_text(1500);
+  }
+  std::vector<std::string> fit(const std::string& model, const std::string& output) const {
+    return {"fit", model, "--size", "70%", "--calibrate", "text.txt", "--context", "64", "-o", output};
+  }
+};
+
+TEST_F(Fit, AHuggingFaceFolderIsConvertedFirstAndNothingOfThatIsLeft) {
+  ASSERT_EQ(run({"convert", "model.gguf", "-o", "folder"}).exit_code, 0);
+  Outcome outcome = run(fit("folder", "out.gguf"));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_LE(double(fs::file_size(at("out.gguf"))), 0.7 * double(fs::file_size(at("model.gguf"))));
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(at("out.gguf.work")));
+}
+
+TEST_F(Fit, AFolderThatHoldsNoModelIsNamedAndLeavesNothing) {
+  fs::create_directory(at("empty"));
+  Outcome outcome = run(fit("empty", "out.gguf"));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("empty"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(fs::exists(at("out.gguf")));
+  EXPECT_FALSE(fs::exists(at("out.gguf.work")));
+}
+
+TEST_F(Fit, WorkThatWasDamagedIsDoneAgainWithTheSameResult) {
+  auto command = fit("model.gguf", "out.gguf");
+  command.insert(command.end(), {"--work", "work", "--keep-work"});
+  ASSERT_EQ(run(command).exit_code, 0);
+  std::string whole = contents(at("out.gguf"));
+  for (const char* damage : {"{", "{\"dropped\": [99], \"choice\": 3}"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(at("work")))
+      if (entry.path().extension() == ".json") std::ofstream(entry.path()) << damage;
+    fs::remove(at("out.gguf"));
+    Outcome outcome = run(command);
+    ASSERT_EQ(outcome.exit_code, 0) << damage << outcome.err;
+    EXPECT_EQ(contents(at("out.gguf")), whole) << damage;
+  }
+}
+
+}  // namespace
+}  // namespace edgellm::cli
