@@ -27,6 +27,7 @@ ActivationFormat activation_format(TensorType weights, size_t) {
     case TensorType::Q5_1:
     case TensorType::Q8_0:
     case TensorType::IQ4_NL:
+    case TensorType::Q2_0:
       return ActivationFormat::q8_32;
     case TensorType::Q2_K:
     case TensorType::Q3_K:

@@ -96,7 +96,7 @@ std::vector<float> product(const Kernels& table, TensorType type, const std::vec
 
 std::vector<Case> cases(const TensorTypeInfo& type) {
   std::vector<size_t> columns;
-  for (size_t n : {1, 37, 32, 160, 640, 256, 2304})
+  for (size_t n : {1, 37, 32, 160, 64, 192, 576, 640, 256, 2304})
     if (n % type.n_values_per_block == 0) columns.push_back(n);
   std::vector<Case> all;
   for (size_t n : columns) {

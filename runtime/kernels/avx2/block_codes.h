@@ -7,6 +7,7 @@
 #include <cstring>
 #include <immintrin.h>
 
+#include "core/blocks/binary.h"
 #include "core/blocks/iq4.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
@@ -35,6 +36,8 @@ template <>
 struct Codes<BlockQ8_0> : CodeTraits<8, 0, false, 32> {};
 template <>
 struct Codes<BlockIQ4_NL> : CodeTraits<8, 0, false, 32> {};
+template <>
+struct Codes<BlockQ2_0> : CodeTraits<2, 1, false, 32> {};
 template <>
 struct Codes<BlockQ2_K> : CodeTraits<2, 0, true, 16> {};
 template <>
@@ -103,6 +106,18 @@ inline __m256i codes_of(const BlockQ8_0& block, int) {
 }
 inline __m256i codes_of(const BlockIQ4_NL& block, int) {
   return iq4_levels(nibbles(block.codes));
+}
+// A byte becomes four: its pairs of bits are moved down to bits 0 and 2, and a table takes either to a code.
+inline __m256i codes_of(const BlockQ2_0& block, int k) {
+  int64_t eight;
+  memcpy(&eight, block.codes + 8 * k, sizeof(eight));
+  const __m256i each_four_times = _mm256_setr_epi32(0x00000000, 0x01010101, 0x02020202, 0x03030303,
+                                                    0x04040404, 0x05050505, 0x06060606, 0x07070707);
+  const __m256i codes_of_masked =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 2, 3, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0));
+  __m256i bytes = _mm256_shuffle_epi8(_mm256_set1_epi64x(eight), each_four_times);
+  __m256i nibbles = _mm256_blend_epi16(bytes, _mm256_srli_epi16(bytes, 4), 0xaa);
+  return _mm256_shuffle_epi8(codes_of_masked, _mm256_and_si256(nibbles, _mm256_set1_epi16(0x0c03)));
 }
 inline __m256i codes_of(const BlockIQ4_XS& block, int k) {
   return iq4_levels(nibbles(block.codes + 16 * k));

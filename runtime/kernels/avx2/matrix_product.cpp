@@ -73,17 +73,20 @@ void quantize_activations(ActivationFormat format, const float* x, size_t n_colu
 }
 
 size_t scratch_bytes(TensorType type, size_t n_columns) {
-  return activation_format(type, n_columns) == ActivationFormat::f32 ? floats_scratch_bytes(n_columns)
-                                                                     : unpacked_scratch_bytes();
+  if (activation_format(type, n_columns) == ActivationFormat::f32) return floats_scratch_bytes(n_columns);
+  const size_t unpacked = unpacked_scratch_bytes(), turned = q2_0_scratch_bytes(n_columns);
+  return type == TensorType::Q2_0 && turned > unpacked ? turned : unpacked;
 }
 
 void matrix_product(const MatrixProduct& p) {
   if (activation_format(p.type, p.n_columns) == ActivationFormat::f32) {
     multiply_floats(p);
-  } else if (p.n_tokens <= kFewTokens) {
-    multiply_in_place(p);
-  } else {
+  } else if (p.n_tokens > kFewTokens) {
     multiply_unpacked(p);
+  } else if (p.type == TensorType::Q2_0) {
+    multiply_q2_0_in_place(p);
+  } else {
+    multiply_in_place(p);
   }
 }
 

@@ -12,6 +12,8 @@ constexpr size_t kFewTokens = 3;
 
 // Integer block types against quantized activations: up to kFewTokens, and any number.
 void multiply_in_place(const MatrixProduct& product);
+void multiply_q2_0_in_place(const MatrixProduct& product);  // with q2_0_scratch_bytes of scratch
+size_t q2_0_scratch_bytes(size_t n_columns);
 void multiply_unpacked(const MatrixProduct& product);
 size_t unpacked_scratch_bytes();
 

@@ -17,6 +17,7 @@ constexpr size_t kColumnsAtOnce = 2048;  // panels of these stay in the first tw
 template <class Block>
 struct Shape {
   static constexpr bool kSuper = Block::n_values == 256;
+  static constexpr size_t kColumns = kSuper ? 256 : 32;  // of a panel: a block, or half of one of 64
   static constexpr size_t kPlanes = Codes<Block>::kSigned ? 2 : 1;
   static constexpr int kOffset = Codes<Block>::kSigned ? 128 : Codes<Block>::kOffset;
   static constexpr size_t kSteps = Codes<Block>::kSubBlock / 4;  // of four columns, in a sub-block
@@ -27,7 +28,7 @@ struct Shape {
   static constexpr size_t kTokens = kPlanes == 2 ? 4 : 4, kPanels = kPlanes == 2 ? 1 : 2;
 };
 
-// One block of eight rows. codes: [columns / 4][row][4]; the rest a lane per row.
+// kColumns of eight rows. codes: [columns / 4][row][4]; the rest a lane per row.
 template <class Block>
 struct alignas(64) SmallPanel {
   uint8_t codes[Shape<Block>::kPlanes][32 * kRows];
@@ -78,13 +79,14 @@ inline void store_turned(const __m256i rows[8], void* to) {
   }
 }
 
+// Of the blocks the panel's columns, which begin at first.
 template <class Block>
-inline void unpack_codes(const Block* const blocks[kRows], Panel<Block>& panel) {
+inline void unpack_codes(const Block* const blocks[kRows], size_t first, Panel<Block>& panel) {
 #pragma GCC unroll 8
-  for (int k = 0; k < int(Block::n_values / 32); ++k) {
+  for (int k = 0; k < int(Shape<Block>::kColumns / 32); ++k) {
     __m256i rows[kRows];
 #pragma GCC unroll 8
-    for (size_t r = 0; r < kRows; ++r) rows[r] = codes_of(*blocks[r], k);
+    for (size_t r = 0; r < kRows; ++r) rows[r] = codes_of(*blocks[r], int(first / 32) + k);
     if constexpr (Codes<Block>::kSigned) {
       __m256i high[kRows];
 #pragma GCC unroll 8
@@ -106,8 +108,8 @@ inline __m256i twice_in_16_bits(__m128i bytes) {
 }
 
 template <class Block>
-void unpack(const Block* const blocks[kRows], SuperPanel<Block>& panel) {
-  unpack_codes<Block>(blocks, panel);
+void unpack(const Block* const blocks[kRows], size_t, SuperPanel<Block>& panel) {
+  unpack_codes<Block>(blocks, 0, panel);
   __m256i first[kRows], second[kRows], mins[kRows];
   for (size_t r = 0; r < kRows; ++r) {
     const SubScales sub = sub_scales_of(*blocks[r]);
@@ -132,8 +134,8 @@ void unpack(const Block* const blocks[kRows], SuperPanel<Block>& panel) {
 }
 
 template <class Block>
-void unpack(const Block* const blocks[kRows], SmallPanel<Block>& panel) {
-  unpack_codes<Block>(blocks, panel);
+void unpack(const Block* const blocks[kRows], size_t first, SmallPanel<Block>& panel) {
+  unpack_codes<Block>(blocks, first, panel);
   for (size_t r = 0; r < kRows; ++r) {
     panel.scales[r] = float_of(blocks[r]->scale);
     panel.shifts[r] =
@@ -295,9 +297,10 @@ inline void multiply_panels(const SmallPanel<Block>* const (&panels)[PANELS], si
   }
 }
 
-// Rows first_row .. first_row + n_rows, PANELS panels of them, against columns first_block .. of every token.
+// Rows first_row .. first_row + n_rows against columns first_column .. of every token, in PANELS times
+// n_panels panels.
 struct Stretch {
-  size_t first_row, n_rows, first_block, n_blocks;
+  size_t first_row, n_rows, first_column, n_panels;
 };
 
 template <class Block, size_t TOKENS, size_t PANELS>
@@ -309,19 +312,20 @@ inline void multiply_tokens(const MatrixProduct& p, const ActivationPlanes& plan
 #pragma GCC unroll 4
   for (size_t t = 0; t < TOKENS; ++t) {
     const uint8_t* row = static_cast<const uint8_t*>(p.activations) + (first_token + t) * planes.n_bytes;
-    x[t].codes = reinterpret_cast<const int8_t*>(row) + s.first_block * Block::n_values;
-    x[t].scales = reinterpret_cast<const float*>(row + planes.scales) + s.first_block;
-    x[t].scaled_sums = reinterpret_cast<const float*>(row + planes.scaled_sums) + s.first_block;
-    x[t].sums = reinterpret_cast<const int16_t*>(row + planes.sums) + 16 * s.first_block;
+    x[t].codes = reinterpret_cast<const int8_t*>(row) + s.first_column;
+    x[t].scales =
+        reinterpret_cast<const float*>(row + planes.scales) + s.first_column / Shape<Block>::kColumns;
+    x[t].scaled_sums = reinterpret_cast<const float*>(row + planes.scaled_sums) + s.first_column / 32;
+    x[t].sums = reinterpret_cast<const int16_t*>(row + planes.sums) + s.first_column / 16;
 #pragma GCC unroll 4
     for (size_t panel = 0; panel < PANELS; ++panel) totals[t][panel] = _mm256_setzero_ps();
   }
-  multiply_panels<Block, TOKENS, PANELS>(panels, s.n_blocks, x, totals);
+  multiply_panels<Block, TOKENS, PANELS>(panels, s.n_panels, x, totals);
   for (size_t t = 0; t < TOKENS; ++t) {
     float* output = p.output + (first_token + t) * p.output_stride + s.first_row;
     alignas(32) float sums[PANELS * kRows];
     for (size_t panel = 0; panel < PANELS; ++panel) _mm256_store_ps(sums + panel * kRows, totals[t][panel]);
-    if (s.first_block == 0) {
+    if (s.first_column == 0) {
       for (size_t r = 0; r < s.n_rows; ++r) output[r] = sums[r];
     } else {
       for (size_t r = 0; r < s.n_rows; ++r) output[r] += sums[r];
@@ -339,11 +343,15 @@ void multiply_stretch(const MatrixProduct& p, const ActivationPlanes& planes, co
     const Block* rows[kRows];
     for (size_t r = 0; r < kRows; ++r) {
       size_t row = panel * kRows + r < s.n_rows ? panel * kRows + r : s.n_rows - 1;
-      rows[r] = static_cast<const Block*>(p.weights) + (s.first_row + row) * n_blocks_of_row + s.first_block;
+      rows[r] = static_cast<const Block*>(p.weights) + (s.first_row + row) * n_blocks_of_row +
+                s.first_column / Block::n_values;
     }
-    panels[panel] = scratch + panel * s.n_blocks;
-    for (size_t b = 0; b < s.n_blocks; ++b) {
-      unpack<Block>(rows, scratch[panel * s.n_blocks + b]);
+    constexpr size_t kColumns = Shape<Block>::kColumns;
+    panels[panel] = scratch + panel * s.n_panels;
+    for (size_t i = 0; i < s.n_panels; ++i) {
+      const size_t first = i * kColumns % Block::n_values;
+      unpack<Block>(rows, first, scratch[panel * s.n_panels + i]);
+      if (first + kColumns < Block::n_values) continue;
       for (size_t r = 0; r < kRows; ++r) ++rows[r];
     }
   }
@@ -358,13 +366,13 @@ void multiply_stretch(const MatrixProduct& p, const ActivationPlanes& planes, co
 template <class Block>
 void multiply_blocks(const MatrixProduct& p) {
   using S = Shape<Block>;
-  static_assert(sizeof(Panel<Block>) * (kColumnsAtOnce / Block::n_values) * S::kPanels <= size_t(96) << 10);
+  static_assert(sizeof(Panel<Block>) * (kColumnsAtOnce / S::kColumns) * S::kPanels <= size_t(96) << 10);
   const ActivationPlanes planes =
       activation_planes(S::kSuper ? ActivationFormat::q8_256 : ActivationFormat::q8_32, p.n_columns);
-  const size_t n_blocks = p.n_columns / Block::n_values, n_at_once = kColumnsAtOnce / Block::n_values;
   for (size_t row = p.first_row; row < p.end_row; row += S::kPanels * kRows) {
-    for (size_t block = 0; block < n_blocks; block += n_at_once) {
-      Stretch s = {row, p.end_row - row, block, n_blocks - block < n_at_once ? n_blocks - block : n_at_once};
+    for (size_t column = 0; column < p.n_columns; column += kColumnsAtOnce) {
+      const size_t left = p.n_columns - column, n_columns = left < kColumnsAtOnce ? left : kColumnsAtOnce;
+      Stretch s = {row, p.end_row - row, column, n_columns / S::kColumns};
       if (s.n_rows > S::kPanels * kRows) s.n_rows = S::kPanels * kRows;
       if (s.n_rows > (S::kPanels - 1) * kRows) {
         multiply_stretch<Block, S::kPanels>(p, planes, s);
@@ -395,6 +403,8 @@ void multiply_unpacked(const MatrixProduct& p) {
       return multiply_blocks<BlockQ8_0>(p);
     case TensorType::IQ4_NL:
       return multiply_blocks<BlockIQ4_NL>(p);
+    case TensorType::Q2_0:
+      return multiply_blocks<BlockQ2_0>(p);
     case TensorType::Q2_K:
       return multiply_blocks<BlockQ2_K>(p);
     case TensorType::Q3_K:

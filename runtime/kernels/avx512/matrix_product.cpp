@@ -8,9 +8,6 @@
 namespace edgellm::avx512 {
 namespace {
 
-// From this many tokens on, unpacking a panel costs less than unpacking every row for every token.
-constexpr size_t kMinTokensOfPanels = 3, kMinTokensOfLegacyPanels = 4;
-
 inline __m512 magnitude(__m512 x) {
   return _mm512_abs_ps(x);
 }
@@ -104,15 +101,17 @@ void matrix_product(const MatrixProduct& p) {
     case ActivationFormat::f32:
       return multiply_floats(p);
     case ActivationFormat::q8_32:
-      return p.n_tokens < kMinTokensOfLegacyPanels ? multiply_legacy_rows(p) : multiply_panels(p);
+      if (p.n_tokens > kMaxTokensOfLegacyRows) return multiply_panels(p);
+      return p.type == TensorType::Q2_0 ? multiply_q2_0_rows(p) : multiply_legacy_rows(p);
     case ActivationFormat::q8_256:
-      return p.n_tokens < kMinTokensOfPanels ? multiply_k_quant_rows(p) : multiply_panels(p);
+      return p.n_tokens <= kMaxTokensOfKQuantRows ? multiply_k_quant_rows(p) : multiply_panels(p);
   }
 }
 
 size_t scratch_bytes(TensorType type, size_t n_columns) {
-  return activation_format(type, n_columns) == ActivationFormat::f32 ? float_scratch_bytes(n_columns)
-                                                                     : panel_scratch_bytes(n_columns);
+  if (activation_format(type, n_columns) == ActivationFormat::f32) return float_scratch_bytes(n_columns);
+  const size_t panels = panel_scratch_bytes(n_columns), turned = q2_0_scratch_bytes(n_columns);
+  return type == TensorType::Q2_0 && turned > panels ? turned : panels;
 }
 
 }  // namespace edgellm::avx512

@@ -2,6 +2,7 @@
 // turned.
 #include "runtime/kernels/avx512/panel.h"
 
+#include "core/blocks/binary.h"
 #include "core/blocks/iq4.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
@@ -93,6 +94,13 @@ inline void unpack(const BlockIQ4_NL& block, uint8_t* codes) {
   __m128i bytes = load_quarter(block.codes);
   store(codes, _mm_shuffle_epi8(iq4_levels(), low_codes(bytes)));
   store(codes + 16, _mm_shuffle_epi8(iq4_levels(), high_codes(bytes)));
+}
+
+// 64 codes: two bytes spread over eight.
+inline void unpack(const BlockQ2_0& block, uint8_t* codes) {
+  const __m512i places = _mm512_set1_epi64(0x0e0c0a0806040200);
+  __m512i spread = _mm512_multishift_epi64_epi8(places, _mm512_cvtepu16_epi64(load_quarter(block.codes)));
+  store(codes, _mm512_add_epi8(_mm512_and_si512(spread, _mm512_set1_epi8(3)), _mm512_set1_epi8(127)));
 }
 
 // Formats of 256: codes, scales and mins of one row.
@@ -223,6 +231,12 @@ inline void unpack_row(const uint8_t* bytes, size_t n_columns, Row row) {
   auto blocks = reinterpret_cast<const Block*>(bytes);
   if constexpr (Block::n_values == 256) {
     unpack(*blocks, row);
+  } else if constexpr (Block::n_values == 64) {
+    const size_t n = n_columns / 64;
+    for (size_t b = 0; b < n; ++b) {
+      unpack(blocks[b], row.codes + 64 * b);
+      row.scales[2 * b] = row.scales[2 * b + 1] = half_value(blocks[b].scale);
+    }
   } else {
     const size_t n = n_columns / 32;
     for (size_t b = 0; b < n; ++b) unpack(blocks[b], row.codes + 32 * b);
@@ -274,6 +288,8 @@ void fill_panel_block(TensorType type, const uint8_t* blocks, size_t row_bytes, 
       return fill<BlockQ8_0>(blocks, row_bytes, n_rows, n_columns, panel);
     case TensorType::IQ4_NL:
       return fill<BlockIQ4_NL>(blocks, row_bytes, n_rows, n_columns, panel);
+    case TensorType::Q2_0:
+      return fill<BlockQ2_0>(blocks, row_bytes, n_rows, n_columns, panel);
     case TensorType::Q2_K:
       return fill<BlockQ2_K>(blocks, row_bytes, n_rows, n_columns, panel);
     case TensorType::Q3_K:

@@ -226,6 +226,7 @@ void multiply_panels(const MatrixProduct& p) {
     case TensorType::Q5_0:
     case TensorType::Q8_0:
     case TensorType::IQ4_NL:
+    case TensorType::Q2_0:
       return multiply<ShapeQ8_0>(p);
     case TensorType::Q4_1:
     case TensorType::Q5_1:

@@ -65,6 +65,35 @@ inline void prefetch(const void* p, size_t n_bytes) {
     _mm_prefetch(reinterpret_cast<const char*>(bytes + line), _MM_HINT_T1);
 }
 
+// Bytes `offset`.. of the first n of four blocks, one in each lane; zero in the other lanes.
+template <class Block>
+inline __m512i lanes_of(const Block* blocks, size_t offset, size_t n) {
+  auto bytes = reinterpret_cast<const uint8_t*>(blocks) + offset;
+  __m256i low = _mm256_castsi128_si256(load_quarter(bytes)), high = _mm256_setzero_si256();
+  if (n > 1) low = _mm256_inserti128_si256(low, load_quarter(bytes + sizeof(Block)), 1);
+  if (n > 2) high = _mm256_castsi128_si256(load_quarter(bytes + 2 * sizeof(Block)));
+  if (n > 3) high = _mm256_inserti128_si256(high, load_quarter(bytes + 3 * sizeof(Block)), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+// A block's first four bytes.
+inline uint32_t first_four_bytes(const void* block) {
+  uint32_t bytes;
+  memcpy(&bytes, block, sizeof(bytes));
+  return bytes;
+}
+
+// (scale, next half float) of four blocks; zero for blocks from n on. The next half is the min where the
+// format has one.
+template <class Block>
+inline __m256 first_halves(const Block* blocks, size_t n) {
+  __m128i bytes = _mm_cvtsi32_si128(int(first_four_bytes(blocks)));
+  if (n > 1) bytes = _mm_insert_epi32(bytes, int(first_four_bytes(blocks + 1)), 1);
+  if (n > 2) bytes = _mm_insert_epi32(bytes, int(first_four_bytes(blocks + 2)), 2);
+  if (n > 3) bytes = _mm_insert_epi32(bytes, int(first_four_bytes(blocks + 3)), 3);
+  return _mm256_cvtph_ps(bytes);
+}
+
 // The sums of four vectors.
 inline __m128 sums_of(const __m512 (&v)[4]) {
   __m256 h[4];

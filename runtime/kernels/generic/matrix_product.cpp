@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/base/float16.h"
+#include "core/blocks/binary.h"
 #include "core/blocks/iq4.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
@@ -65,6 +66,11 @@ void unpack(const BlockIQ4_NL& block, Integers& out) {
     out.codes[i] = kIq4Levels[block.codes[i] & 15];
     out.codes[i + 16] = kIq4Levels[block.codes[i] >> 4];
   }
+}
+
+void unpack(const BlockQ2_0& block, Integers& out) {
+  out.scale = float_from_half(block.scale);
+  for (int i = 0; i < 64; ++i) out.codes[i] = int8_t((block.codes[i / 4] >> (2 * (i % 4)) & 3) - 1);
 }
 
 void unpack(const BlockQ2_K& block, Integers& out) {
@@ -137,18 +143,19 @@ void unpack(const BlockIQ4_XS& block, Integers& out) {
     out.codes[i] = kIq4Levels[block.codes[16 * (i / 32) + i % 16] >> (4 * (i / 16 % 2)) & 15];
 }
 
-// Sums of one block and one token's codes: dot of the scaled codes, and the activations weighted by the mins.
+// Sums of n values of a block and one token's codes: dot of the scaled codes, and the activations weighted by
+// the mins.
 struct Sums {
   int32_t scaled = 0, mins = 0;
 };
 
-Sums multiply(const Integers& weights, const int8_t* codes, size_t n) {
+Sums multiply(const Integers& weights, size_t first, const int8_t* codes, size_t n) {
   Sums sums;
-  for (size_t sub = 0; sub < n / 16; ++sub) {
+  for (size_t sub = first / 16; sub < (first + n) / 16; ++sub) {
     int32_t dot = 0, sum = 0;
-    for (size_t i = 16 * sub; i < 16 * sub + 16; ++i) {
-      dot += weights.codes[i] * codes[i];
-      sum += codes[i];
+    for (size_t i = 16 * sub; i < 16 * sub + 16; ++i, ++codes) {
+      dot += weights.codes[i] * *codes;
+      sum += *codes;
     }
     sums.scaled += weights.sub_scales[sub] * dot;
     sums.mins += weights.sub_mins[sub] * sum;
@@ -160,13 +167,15 @@ template <class Block>
 void multiply_blocks(const MatrixProduct& p) {
   constexpr ActivationFormat format =
       Block::n_values == 256 ? ActivationFormat::q8_256 : ActivationFormat::q8_32;
+  // Values under one activation scale: a block, or half of one of 64.
+  constexpr size_t n_in_part = Block::n_values == 256 ? 256 : 32;
   const ActivationPlanes planes = activation_planes(format, p.n_columns);
   const size_t n_blocks = p.n_columns / Block::n_values;
   Integers integers;
   // Formats without sub-blocks, or without mins, leave these as they are.
   for (int sub = 0; sub < 16; ++sub) {
     integers.sub_scales[sub] = 1;
-    integers.sub_mins[sub] = Block::n_values == 32 ? 1 : 0;
+    integers.sub_mins[sub] = Block::n_values == 256 ? 0 : 1;
   }
   for (size_t row = p.first_row; row < p.end_row; ++row) {
     auto blocks = static_cast<const Block*>(p.weights) + row * n_blocks;
@@ -175,11 +184,14 @@ void multiply_blocks(const MatrixProduct& p) {
       unpack(blocks[b], integers);
       for (size_t token = 0; token < p.n_tokens; ++token) {
         auto activations = static_cast<const uint8_t*>(p.activations) + token * planes.n_bytes;
-        Sums sums = multiply(integers, reinterpret_cast<const int8_t*>(activations) + b * Block::n_values,
-                             Block::n_values);
-        float activation_scale = reinterpret_cast<const float*>(activations + planes.scales)[b];
-        p.output[token * p.output_stride + row] +=
-            activation_scale * (integers.scale * float(sums.scaled) - integers.min * float(sums.mins));
+        auto codes = reinterpret_cast<const int8_t*>(activations) + b * Block::n_values;
+        auto scales = reinterpret_cast<const float*>(activations + planes.scales);
+        for (size_t first = 0; first < Block::n_values; first += n_in_part) {
+          Sums sums = multiply(integers, first, codes + first, n_in_part);
+          p.output[token * p.output_stride + row] +=
+              scales[(b * Block::n_values + first) / n_in_part] *
+              (integers.scale * float(sums.scaled) - integers.min * float(sums.mins));
+        }
       }
     }
   }
@@ -248,6 +260,8 @@ void matrix_product(const MatrixProduct& p) {
       return multiply_blocks<BlockQ8_0>(p);
     case TensorType::IQ4_NL:
       return multiply_blocks<BlockIQ4_NL>(p);
+    case TensorType::Q2_0:
+      return multiply_blocks<BlockQ2_0>(p);
     case TensorType::Q2_K:
       return multiply_blocks<BlockQ2_K>(p);
     case TensorType::Q3_K:

@@ -25,6 +25,7 @@ void multiply(const MatrixProduct& p, PanelProduct panel_product) {
   const PanelFormat format = panel_format(p.type);
   if (!format.unpack) return float_product(p);
   if (p.n_tokens >= kPanelTokens) return panel_product(p, format);
+  if (p.type == TensorType::Q2_0) return q2_0_row_product(p);
   if (RowDot row_dot = row_dot_of_32(p.type)) return row_product(p, row_dot, ActivationFormat::q8_32);
   row_product(p, row_dot_of_256(p.type), ActivationFormat::q8_256);
 }
@@ -81,7 +82,9 @@ void quantize_activations(ActivationFormat format, const float* x, size_t n_colu
 }
 
 size_t scratch_bytes(TensorType type, size_t n_columns) {
-  return panel_format(type).unpack ? sizeof(Panel) : float_scratch_bytes(n_columns);
+  if (!panel_format(type).unpack) return float_scratch_bytes(n_columns);
+  const size_t turned = type == TensorType::Q2_0 ? q2_0_scratch_bytes(n_columns) : 0;
+  return turned > sizeof(Panel) ? turned : sizeof(Panel);
 }
 
 void matrix_product(const MatrixProduct& product) {

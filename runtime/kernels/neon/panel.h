@@ -48,6 +48,11 @@ PanelFormat panel_format(TensorType type);
 void panel_product_dotprod(const MatrixProduct& product, const PanelFormat& format);
 void panel_product_i8mm(const MatrixProduct& product, const PanelFormat& format);
 
+// Fewer than kPanelTokens tokens with a Q2_0 matrix, straight on its blocks; with q2_0_scratch_bytes of
+// scratch.
+void q2_0_row_product(const MatrixProduct& product);
+size_t q2_0_scratch_bytes(size_t n_columns);
+
 // F32, F16 and BF16, and by way of decoding every other type.
 void float_product(const MatrixProduct& product);
 size_t float_scratch_bytes(size_t n_columns);

@@ -175,7 +175,7 @@ void multiply_panels(const MatrixProduct& p, const PanelFormat& format) {
   const ActivationPlanes planes =
       activation_planes(is_q8_32 ? ActivationFormat::q8_32 : ActivationFormat::q8_256, p.n_columns);
   const TensorTypeInfo& type = info(p.type);
-  const size_t row_bytes = p.n_columns / n_in_block * type.n_bytes_per_block;
+  const size_t row_bytes = p.n_columns / type.n_values_per_block * type.n_bytes_per_block;
   auto weights = static_cast<const uint8_t*>(p.weights);
   Panel& panel = *static_cast<Panel*>(p.scratch);
   memset(&panel, 0, sizeof(panel));
@@ -186,8 +186,8 @@ void multiply_panels(const MatrixProduct& p, const PanelFormat& format) {
       const size_t left = p.n_columns - column, n_columns = left < kPanelColumns ? left : kPanelColumns;
       for (size_t row = pass; row < pass_end; row += kPanelRows) {
         const size_t n_rows = pass_end - row < kPanelRows ? pass_end - row : kPanelRows;
-        format.unpack(weights + row * row_bytes + column / n_in_block * type.n_bytes_per_block, row_bytes,
-                      n_rows, n_columns, panel);
+        format.unpack(weights + row * row_bytes + column / type.n_values_per_block * type.n_bytes_per_block,
+                      row_bytes, n_rows, n_columns, panel);
         interleave(panel.rows, n_columns, panel.codes);
         for (size_t token = 0; token < p.n_tokens; token += kTileTokens) {
           const size_t n_left = p.n_tokens - token, n_valid = n_left < kTileTokens ? n_left : kTileTokens;

@@ -1,3 +1,4 @@
+#include "core/blocks/binary.h"
 #include "runtime/kernels/neon/panel.h"
 #include "runtime/kernels/neon/unpack.inl.h"
 
@@ -18,6 +19,23 @@ void unpack_blocks_of_32(const uint8_t* blocks, size_t row_bytes, size_t n_rows,
       store_group(codes_of(*block), panel.rows[r] + 32 * b);
       panel.scales[b][r] = float_from_half(block->scale);
       panel.mins[b][r] = min_of(*block);
+    }
+  }
+}
+
+void unpack_blocks_of_64(const uint8_t* blocks, size_t row_bytes, size_t n_rows, size_t n_columns,
+                         Panel& panel) {
+  const uint8x16_t three = vdupq_n_u8(3);
+  for (size_t r = 0; r < n_rows; ++r, blocks += row_bytes) {
+    auto block = reinterpret_cast<const BlockQ2_0*>(blocks);
+    for (size_t b = 0; b < n_columns / 64; ++b, ++block) {
+      const uint8x16_t quads = vld1q_u8(block->codes);
+      int8x16x4_t codes = {as_signed(vandq_u8(quads, three)),
+                           as_signed(vandq_u8(vshrq_n_u8(quads, 2), three)),
+                           as_signed(vandq_u8(vshrq_n_u8(quads, 4), three)), as_signed(vshrq_n_u8(quads, 6))};
+      for (auto& quarter : codes.val) quarter = vsubq_s8(quarter, vdupq_n_s8(1));
+      vst4q_s8(panel.rows[r] + 64 * b, codes);
+      panel.scales[2 * b][r] = panel.scales[2 * b + 1][r] = float_from_half(block->scale);
     }
   }
 }
@@ -137,6 +155,8 @@ PanelFormat panel_format(TensorType type) {
       return {PanelForm::blocks_of_32, false, unpack_blocks_of_32<BlockQ8_0>};
     case TensorType::IQ4_NL:
       return {PanelForm::blocks_of_32, false, unpack_blocks_of_32<BlockIQ4_NL>};
+    case TensorType::Q2_0:
+      return {PanelForm::blocks_of_32, false, unpack_blocks_of_64};
     case TensorType::Q2_K:
       return {PanelForm::whole, true, unpack_super_blocks<BlockQ2_K>};
     case TensorType::Q3_K:
