@@ -13,6 +13,7 @@ constexpr auto kV = TensorRole::attention_v;
 constexpr auto kAttentionOutput = TensorRole::attention_output;
 constexpr auto kDown = TensorRole::ffn_down;
 
+constexpr PresetRule kQ2_0[] = {{TensorRole::token_embedding, LayerSet::all, Q4_K}};
 constexpr PresetRule kQ2_K_S[] = {{kV, LayerSet::all, Q4_K, true}, {kDown, LayerSet::first_eighth, Q4_K}};
 constexpr PresetRule kQ2_K[] = {{kV, LayerSet::all, Q4_K, true},
                                 {kV, LayerSet::all, Q3_K},
@@ -30,16 +31,27 @@ constexpr PresetRule kMoreBitsQ6_K[] = {{kV, LayerSet::more_bits, Q6_K}, {kDown,
 constexpr PresetRule kIQ4[] = {{kV, LayerSet::all, Q5_K, true}};
 
 constexpr Preset kPresets[] = {
-    {"Q2_K_S", 21, Q2_K, kQ2_K_S}, {"Q2_K", 10, Q2_K, kQ2_K},
-    {"Q3_K_S", 11, Q3_K, {}},      {"Q3_K_M", 12, Q3_K, kQ3_K_M},
-    {"Q3_K_L", 13, Q3_K, kQ3_K_L}, {"IQ4_XS", 30, IQ4_XS, kIQ4},
-    {"IQ4_NL", 25, IQ4_NL, kIQ4},  {"Q4_0", 2, Q4_0, {}},
-    {"Q4_K_S", 14, Q4_K, kQ4_K_S}, {"Q4_K_M", 15, Q4_K, kMoreBitsQ6_K},
-    {"Q4_1", 3, Q4_1, {}},         {"Q5_0", 8, Q5_0, {}},
-    {"Q5_K_S", 16, Q5_K, {}},      {"Q5_K_M", 17, Q5_K, kMoreBitsQ6_K},
-    {"Q5_1", 9, Q5_1, {}},         {"Q6_K", 18, Q6_K, {}},
-    {"Q8_0", 7, Q8_0, {}},         {"BF16", 32, BF16, {}},
-    {"F16", 1, F16, {}},           {"F32", 0, F32, {}},
+    {"Q2_0", 41, Q2_0, kQ2_0},
+    {"Q2_K_S", 21, Q2_K, kQ2_K_S},
+    {"Q2_K", 10, Q2_K, kQ2_K},
+    {"Q3_K_S", 11, Q3_K, {}},
+    {"Q3_K_M", 12, Q3_K, kQ3_K_M},
+    {"Q3_K_L", 13, Q3_K, kQ3_K_L},
+    {"IQ4_XS", 30, IQ4_XS, kIQ4},
+    {"IQ4_NL", 25, IQ4_NL, kIQ4},
+    {"Q4_0", 2, Q4_0, {}},
+    {"Q4_K_S", 14, Q4_K, kQ4_K_S},
+    {"Q4_K_M", 15, Q4_K, kMoreBitsQ6_K},
+    {"Q4_1", 3, Q4_1, {}},
+    {"Q5_0", 8, Q5_0, {}},
+    {"Q5_K_S", 16, Q5_K, {}},
+    {"Q5_K_M", 17, Q5_K, kMoreBitsQ6_K},
+    {"Q5_1", 9, Q5_1, {}},
+    {"Q6_K", 18, Q6_K, {}},
+    {"Q8_0", 7, Q8_0, {}},
+    {"BF16", 32, BF16, {}},
+    {"F16", 1, F16, {}},
+    {"F32", 0, F32, {}},
 };
 
 bool contains(LayerSet set, uint32_t layer, uint32_t n) {
@@ -88,6 +100,7 @@ TensorType type_for_row(TensorType type, size_t n_columns) {
     case Q3_K:
     case TQ1_0:
     case TQ2_0:
+    case Q2_0:
       smaller_block = Q4_0;
       break;
     case IQ1_S:
@@ -139,7 +152,7 @@ TensorType preset_tensor_type(const Preset& preset, const PresetContext& context
   if (is_output) {
     bool fits = n_columns % info(type).n_values_per_block == 0;
     if (type != Q8_0) type = fits ? Q6_K : Q8_0;
-  } else if (layer >= 0) {
+  } else {
     for (const PresetRule& rule : preset.rules) {
       if (rule.role != role || !contains(rule.layers, uint32_t(layer), context.n_layers)) continue;
       if (rule.only_when_grouped && context.n_heads / std::max(context.n_kv_heads, 1u) < 4) continue;

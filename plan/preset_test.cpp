@@ -47,6 +47,19 @@ TEST(Preset, RowsThatAreNoMultipleOf256FallBackToSmallerBlocks) {
   EXPECT_EQ(type_of("Q6_K", TensorRole::ffn_up, 9, 100), F16);
 }
 
+TEST(Preset, Q2_0IsPlainButForTheEmbeddingAndTheOutput) {
+  PresetContext untied = {30, 9, 3, false};
+  EXPECT_EQ((*find_preset("q2_0"))->file_type, 41u);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::attention_v, 0, 576), Q2_0);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::ffn_down, 0, 1536), Q2_0);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::ffn_down, 0, 32 * 5), Q4_0);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::token_embedding, -1, 576), Q8_0);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::token_embedding, -1, 1536), Q6_K);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::token_embedding, -1, 1536, untied), Q4_K);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::token_embedding, -1, 576, untied), Q5_0);
+  EXPECT_EQ(type_of("Q2_0", TensorRole::output, -1, 1536, untied), Q6_K);
+}
+
 TEST(Preset, NormsAndBiasesAreNeverQuantized) {
   EXPECT_EQ(type_of("Q2_K", TensorRole::ffn_norm, 3), F32);
   EXPECT_EQ(type_of("Q2_K", TensorRole::attention_q_bias, 3), F32);

@@ -12,7 +12,8 @@ namespace edgellm {
 namespace {
 
 using enum TensorType;
-constexpr TensorType kTypes[] = {Q2_K, Q3_K, IQ4_XS, Q4_K, IQ4_NL, Q4_0, Q4_1, Q5_K, Q5_0, Q5_1, Q6_K, Q8_0};
+constexpr TensorType kTypes[] = {Q2_0, Q2_K, Q3_K, IQ4_XS, Q4_K, IQ4_NL, Q4_0,
+                                 Q4_1, Q5_K, Q5_0, Q5_1,   Q6_K, Q8_0};
 
 bool has_256_blocks(TensorType type) {
   return info(type).n_values_per_block == 256;
