@@ -26,14 +26,26 @@ Result<std::unique_ptr<Decoder>> Decoder::load(std::shared_ptr<const GgufFile> f
   return decoder;
 }
 
+namespace {
+
+// A product of the way of many tokens has room for as many rows.
+DecoderOptions with_room_for_many(DecoderOptions options) {
+  if (!options.batch_invariant) return options;
+  options.n_batch = std::max(options.n_batch, CpuBackend::kManyTokens);
+  options.n_logit_rows = std::max(options.n_logit_rows, CpuBackend::kManyTokens);
+  return options;
+}
+
+}  // namespace
+
 Decoder::Decoder(std::shared_ptr<const GgufFile> file, Hyperparameters h, DecoderWeights weights,
                  const DecoderOptions& options)
     : file_(std::move(file)),
       hyperparameters_(std::move(h)),
-      options_(options),
-      backend_(std::make_unique<CpuBackend>(options.n_threads)),
+      options_(with_room_for_many(options)),
+      backend_(std::make_unique<CpuBackend>(options.n_threads, kernels(), options.batch_invariant)),
       weights_(std::move(weights)),
-      buffers_(hyperparameters_, options.n_batch, options.n_logit_rows),
+      buffers_(hyperparameters_, options_.n_batch, options_.n_logit_rows),
       rope_(hyperparameters_, weights_.rope_factors, false),
       local_rope_(hyperparameters_, {}, true),
       attention_dropped_(hyperparameters_.n_layers),
@@ -41,6 +53,8 @@ Decoder::Decoder(std::shared_ptr<const GgufFile> file, Hyperparameters h, Decode
 
 void Decoder::reserve() {
   const Hyperparameters& h = hyperparameters_;
+  segments_.reserve(options_.n_batch);
+  step_tokens_.reserve(options_.n_batch);
   for (uint32_t i = 0; i < h.n_layers; ++i) {
     const LayerWeights& l = weights_.layers[i];
     for (const Matrix* m : {&l.q, &l.k, &l.v, &l.attention_output, &l.gate, &l.up, &l.down})
@@ -51,12 +65,16 @@ void Decoder::reserve() {
   backend_->reserve_product(weights_.head().type, h.n_embedding, options_.n_logit_rows);
 }
 
+Status Decoder::check_token(Token token, size_t position) const {
+  if (token >= 0 && uint64_t(token) < hyperparameters_.n_vocabulary) return {};
+  return Error{fmt::format("evaluate: token {} at position {} is outside the vocabulary of {}", token,
+                           position, hyperparameters_.n_vocabulary)};
+}
+
 Status Decoder::evaluate(std::span<const Token> tokens, KvCache& cache, size_t first_row,
                          const LogitsSink& sink) {
   for (size_t i = 0; i < tokens.size(); ++i)
-    if (tokens[i] < 0 || uint64_t(tokens[i]) >= hyperparameters_.n_vocabulary)
-      return Error{fmt::format("evaluate: token {} at position {} is outside the vocabulary of {}", tokens[i],
-                               cache.n_positions() + i, hyperparameters_.n_vocabulary)};
+    EDGELLM_RETURN_IF_ERROR(check_token(tokens[i], cache.n_positions() + i));
   return run({.tokens = tokens, .n_tokens = tokens.size()}, cache, first_row, sink);
 }
 
@@ -85,6 +103,28 @@ Result<std::span<const float>> Decoder::logits_after(std::span<const Token> toke
   return row;
 }
 
+Status Decoder::evaluate_together(std::span<const SequenceStep> steps, const SequenceSink& sink) {
+  if (steps.size() > options_.n_batch)
+    return Error{
+        fmt::format("evaluate: {} sequences are more than the batch of {}", steps.size(), options_.n_batch)};
+  EDGELLM_RETURN_IF_ERROR(check_interrupt());
+  for (const SequenceStep& step : steps) {
+    EDGELLM_RETURN_IF_ERROR(check_token(step.token, step.cache->n_positions()));
+    if (step.cache->n_positions() == step.cache->n_context())
+      return Error{fmt::format("evaluate: a sequence has filled its context of {}", step.cache->n_context())};
+  }
+  segments_.clear();
+  step_tokens_.clear();
+  for (size_t i = 0; i < steps.size(); ++i) {
+    steps[i].cache->make_room(1);
+    segments_.push_back({steps[i].cache, i, 1});
+    step_tokens_.push_back(steps[i].token);
+  }
+  run_layers({.tokens = step_tokens_, .n_tokens = steps.size()}, 0);
+  for (const SequenceStep& step : steps) step.cache->advance(1);
+  return give_logits(0, steps.size(), sink);
+}
+
 Status Decoder::run(const Input& input, KvCache& cache, size_t first_row, const LogitsSink& sink) {
   assert(first_row == input.n_tokens || sink);
   if (input.n_tokens > cache.n_context() - cache.n_positions())
@@ -102,55 +142,77 @@ Status Decoder::run(const Input& input, KvCache& cache, size_t first_row, const 
     size_t row = first_row > at ? std::min(first_row - at, batch.n_tokens) : 0,
            position = cache.n_positions();
     cache.make_room(batch.n_tokens);
-    run_layers(batch, cache, row);
+    segments_.assign(1, {&cache, 0, batch.n_tokens});
+    run_layers(batch, row);
     cache.advance(batch.n_tokens);
-    if (row < batch.n_tokens) EDGELLM_RETURN_IF_ERROR(give_logits(row, batch.n_tokens, position, sink));
+    if (row == batch.n_tokens) continue;
+    EDGELLM_RETURN_IF_ERROR(give_logits(row, batch.n_tokens, [&](size_t i, std::span<const float> logits) {
+      return sink(position + i, logits);
+    }));
   }
   return {};
 }
 
-void Decoder::run_layers(const Input& input, KvCache& cache, size_t first_row) {
+void Decoder::run_layers(const Input& input, size_t first_row) {
   const Hyperparameters& h = hyperparameters_;
-  size_t n_tokens = input.n_tokens, position = cache.n_positions();
+  size_t n_tokens = input.n_tokens, position = segments_.front().cache->n_positions();
   GraphBuffers& b = buffers_;
   if (input.hidden)
     std::copy_n(input.hidden, n_tokens * h.n_embedding, b.residual);
   else
     backend_->rows(weights_.token_embedding, input.tokens, h.embedding_scale, b.residual);
   if (h.architecture->rope != RopeKind::none) {
-    rope_.fill(position, n_tokens, b.cosine, b.sine);
-    if (h.sliding_window) local_rope_.fill(position, n_tokens, b.local_cosine, b.local_sine);
+    for (const Segment& s : segments_) {
+      size_t at = s.first_token * (h.n_rotated / 2), first = s.cache->n_positions();
+      rope_.fill(first, s.n_tokens, b.cosine + at, b.sine + at);
+      if (h.sliding_window) local_rope_.fill(first, s.n_tokens, b.local_cosine + at, b.local_sine + at);
+    }
   }
   for (uint32_t layer = input.first_layer; layer < h.n_layers; ++layer) {
     if (observers_.on_hidden) observers_.on_hidden(layer, position, b.residual, n_tokens);
     // Nothing after the last layer's keys and values depends on rows whose logits nobody wants.
     bool last = layer + 1 == h.n_layers && !observers_.on_hidden && !observers_.on_product_input;
     size_t needed = last ? first_row : 0;
-    if (!attention_dropped_[layer] && h.n_heads[layer])
-      run_attention(layer, cache.rows(layer), n_tokens, needed);
+    if (!attention_dropped_[layer] && h.n_heads[layer]) run_attention(layer, n_tokens, needed);
     if (!ffn_dropped_[layer] && h.n_feed_forward[layer] && needed < n_tokens)
       run_ffn(layer, b.residual + needed * h.n_embedding, n_tokens - needed);
   }
   if (observers_.on_hidden) observers_.on_hidden(h.n_layers, position, b.residual, n_tokens);
 }
 
-void Decoder::run_attention(uint32_t layer, const CacheRows& rows, size_t n_tokens, size_t first_row) {
+void Decoder::run_attention(uint32_t layer, size_t n_tokens, size_t first_row) {
   const Hyperparameters& h = hyperparameters_;
   const LayerWeights& l = weights_.layers[layer];
   GraphBuffers& b = buffers_;
-  bool sliding = h.layer_is_sliding(layer);
-  size_t n_q = l.q.n_rows, n_attended = l.attention_output.n_columns;
   backend_->rms_norm(b.residual, l.attention_norm.data(), h.norm_epsilon, b.branch, n_tokens, h.n_embedding);
   observe(TensorRole::attention_q, int32_t(layer), b.branch, n_tokens, l.q);
   observe(TensorRole::attention_k, int32_t(layer), b.branch, n_tokens, l.k);
   observe(TensorRole::attention_v, int32_t(layer), b.branch, n_tokens, l.v);
-  std::array tasks = {ProductTask{&l.q, data_or_null(l.q_bias), b.q, n_q},
+  std::array tasks = {ProductTask{&l.q, data_or_null(l.q_bias), b.q, l.q.n_rows},
                       ProductTask{&l.k, data_or_null(l.k_bias), b.k, l.k.n_rows},
                       ProductTask{&l.v, data_or_null(l.v_bias), b.v, l.v.n_rows}};
   backend_->products(b.branch, n_tokens, h.n_embedding, tasks);
-  backend_->heads({.q = b.q,
-                   .k = b.k,
-                   .v = b.v,
+  for (const Segment& segment : segments_) attend(layer, segment, first_row);
+  if (first_row == n_tokens) return;
+  size_t n_needed = n_tokens - first_row;
+  observe(TensorRole::attention_output, int32_t(layer), b.attended, n_needed, l.attention_output);
+  ProductTask output = {&l.attention_output, data_or_null(l.attention_output_bias), b.branch, h.n_embedding};
+  backend_->products(b.attended, n_needed, l.attention_output.n_columns, {&output, 1});
+  add_branch(l.attention_post_norm, b.residual + first_row * h.n_embedding, n_needed);
+}
+
+// Queries, keys and values of a segment from the products to b.attended, whose rows begin with the batch's
+// first_row.
+void Decoder::attend(uint32_t layer, const Segment& segment, size_t first_row) {
+  const Hyperparameters& h = hyperparameters_;
+  const LayerWeights& l = weights_.layers[layer];
+  GraphBuffers& b = buffers_;
+  bool sliding = h.layer_is_sliding(layer);
+  size_t at = segment.first_token, n_tokens = segment.n_tokens, n_angles = at * (h.n_rotated / 2);
+  CacheRows rows = segment.cache->rows(layer);
+  backend_->heads({.q = b.q + at * l.q.n_rows,
+                   .k = b.k + at * l.k.n_rows,
+                   .v = b.v + at * l.v.n_rows,
                    .n_tokens = n_tokens,
                    .n_heads = h.n_heads[layer],
                    .n_kv_heads = h.n_kv_heads[layer],
@@ -160,29 +222,23 @@ void Decoder::run_attention(uint32_t layer, const CacheRows& rows, size_t n_toke
                    .k_norm = data_or_null(l.k_norm),
                    .norm_epsilon = h.norm_epsilon,
                    .rope = h.architecture->rope,
-                   .cosine = sliding ? b.local_cosine : b.cosine,
-                   .sine = sliding ? b.local_sine : b.sine,
+                   .cosine = (sliding ? b.local_cosine : b.cosine) + n_angles,
+                   .sine = (sliding ? b.local_sine : b.sine) + n_angles,
                    .n_rotated = h.n_rotated,
                    .cache = rows});
   if (first_row == n_tokens) return;
-  size_t n_needed = n_tokens - first_row;
-  CacheRows seen = rows;
-  seen.first_row += first_row;
-  backend_->attention({.q = b.q + first_row * n_q,
-                       .output = b.attended,
-                       .n_tokens = n_needed,
+  rows.first_row += first_row;
+  backend_->attention({.q = b.q + (at + first_row) * l.q.n_rows,
+                       .output = b.attended + at * l.attention_output.n_columns,
+                       .n_tokens = n_tokens - first_row,
                        .n_heads = h.n_heads[layer],
                        .n_kv_heads = h.n_kv_heads[layer],
                        .head_width_k = h.head_width_k,
                        .head_width_v = h.head_width_v,
-                       .cache = seen,
+                       .cache = rows,
                        .window = sliding ? h.sliding_window : 0,
                        .scale = h.attention_scale,
                        .soft_cap = h.attention_soft_cap});
-  observe(TensorRole::attention_output, int32_t(layer), b.attended, n_needed, l.attention_output);
-  ProductTask output = {&l.attention_output, data_or_null(l.attention_output_bias), b.branch, h.n_embedding};
-  backend_->products(b.attended, n_needed, n_attended, {&output, 1});
-  add_branch(l.attention_post_norm, b.residual + first_row * h.n_embedding, n_needed);
 }
 
 void Decoder::run_ffn(uint32_t layer, float* residual, size_t n_tokens) {
@@ -223,14 +279,13 @@ void Decoder::run_head(const float* hidden, size_t n_rows) {
   if (h.final_soft_cap > 0) backend_->soft_cap(h.final_soft_cap, b.logits, n_rows * h.n_vocabulary);
 }
 
-Status Decoder::give_logits(size_t first_row, size_t n_tokens, size_t position, const LogitsSink& sink) {
+Status Decoder::give_logits(size_t first_row, size_t n_tokens, const SequenceSink& sink) {
   const Hyperparameters& h = hyperparameters_;
   for (size_t row = first_row; row < n_tokens; row += options_.n_logit_rows) {
     size_t n_rows = std::min(options_.n_logit_rows, n_tokens - row);
     run_head(buffers_.residual + row * h.n_embedding, n_rows);
     for (size_t i = 0; i < n_rows; ++i)
-      EDGELLM_RETURN_IF_ERROR(
-          sink(position + row + i, {buffers_.logits + i * h.n_vocabulary, h.n_vocabulary}));
+      EDGELLM_RETURN_IF_ERROR(sink(row + i, {buffers_.logits + i * h.n_vocabulary, h.n_vocabulary}));
   }
   return {};
 }

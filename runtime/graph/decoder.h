@@ -27,7 +27,18 @@ struct DecoderOptions {
   size_t n_threads = 0;     // 0: one per usable core
   size_t n_batch = 512;     // tokens computed together
   size_t n_logit_rows = 1;  // positions whose logits are computed together
+  // A token's logits are the same, bit for bit, however many tokens or sequences are computed with it. Slower
+  // for single tokens: they take the way of many.
+  bool batch_invariant = false;
 };
+
+// One of several sequences that go on together: its next token, and the cache of what came before.
+struct SequenceStep {
+  Token token;
+  KvCache* cache;
+};
+// Takes the logits of one sequence, by its place in the call.
+using SequenceSink = std::function<Status(size_t sequence, std::span<const float> logits)>;
 
 // Called while a batch is computed; pointers are valid during the call. Empty functions are not called.
 struct DecoderObservers {
@@ -65,6 +76,10 @@ class Decoder {
                        const LogitsSink& sink);
   // The same for one token, without a sink: its logits [n_vocabulary], valid until the next evaluation.
   Result<std::span<const float>> logits_after(std::span<const Token> tokens, KvCache& cache);
+  // One more token of each of several sequences, over one pass of the weights; at most n_batch of them, each
+  // with a cache of its own. After an Error no cache has changed, but for the sink's own error: then all have
+  // advanced.
+  Status evaluate_together(std::span<const SequenceStep> steps, const SequenceSink& sink);
 
   // Computes with `data` (which must outlive its use) instead of the file's tensor; shape as in the file, any
   // type. The token embedding is the output head as well where the two are tied.
@@ -86,17 +101,26 @@ class Decoder {
     size_t n_tokens = 0;
     uint32_t first_layer = 0;
   };
+  // Tokens of a batch that follow one another in one cache.
+  struct Segment {
+    KvCache* cache;
+    size_t first_token, n_tokens;
+  };
   Decoder(std::shared_ptr<const GgufFile> file, Hyperparameters hyperparameters, DecoderWeights weights,
           const DecoderOptions& options);
   void reserve();
   Result<Matrix*> matrix_named(std::string_view tensor_name);
   Status run(const Input& input, KvCache& cache, size_t first_row, const LogitsSink& sink);
-  void run_layers(const Input& input, KvCache& cache, size_t first_row);
-  void run_attention(uint32_t layer, const CacheRows& rows, size_t n_tokens, size_t first_row);
+  // Of the segments in segments_; first_row > 0 only where there is one.
+  void run_layers(const Input& input, size_t first_row);
+  void run_attention(uint32_t layer, size_t n_tokens, size_t first_row);
+  void attend(uint32_t layer, const Segment& segment, size_t first_row);
   void run_ffn(uint32_t layer, float* residual, size_t n_tokens);
   void add_branch(const Vector& post_norm, float* residual, size_t n_tokens);
   void run_head(const float* hidden, size_t n_rows);
-  Status give_logits(size_t first_row, size_t n_tokens, size_t position, const LogitsSink& sink);
+  // Rows first_row ... of the batch, each told to the sink by its number in the batch.
+  Status give_logits(size_t first_row, size_t n_tokens, const SequenceSink& sink);
+  Status check_token(Token token, size_t position) const;
   void observe(TensorRole role, int32_t layer, const float* x, size_t n_tokens, const Matrix& weights) const;
 
   std::shared_ptr<const GgufFile> file_;
@@ -108,6 +132,8 @@ class Decoder {
   RopeTable rope_, local_rope_;
   DecoderObservers observers_;
   std::vector<bool> attention_dropped_, ffn_dropped_;
+  std::vector<Segment> segments_;  // of the batch that is computed
+  std::vector<Token> step_tokens_;
 };
 
 }  // namespace edgellm

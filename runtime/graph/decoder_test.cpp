@@ -145,6 +145,64 @@ TEST(Decoder, BatchesGiveWhatSingleTokensGive) {
   }
 }
 
+// Sequences of several lengths, one of which joins late and one of which ends early.
+TEST(Decoder, SequencesTogetherGiveExactlyWhatEachGivesAlone) {
+  for (Shape shape : {kLlama, kQwen2, kGemma3})
+    for (TensorType type : {TensorType::F16, TensorType::Q8_0, TensorType::Q4_0}) {
+      shape.type = type;
+      auto file = tiny::open(shape);
+      auto decoder = Decoder::load(file, {.n_threads = 2, .n_batch = 16, .batch_invariant = true});
+      ASSERT_TRUE(decoder.ok());
+      constexpr size_t kSequences = 11, kSteps = 20;
+      auto prompt_of = [&](size_t i) { return random_tokens(3 + 2 * i, shape.n_vocabulary, uint32_t(i)); };
+      auto steps_of = [&](size_t i) { return random_tokens(kSteps, shape.n_vocabulary, uint32_t(100 + i)); };
+      std::vector<Logits> alone(kSequences), together(kSequences);
+      std::vector<KvCache> caches;
+      for (size_t i = 0; i < kSequences; ++i) {
+        KvCache cache = cache_for(**decoder);
+        evaluate(**decoder, cache, prompt_of(i), prompt_of(i).size());
+        for (Token token : steps_of(i)) alone[i].push_back(evaluate(**decoder, cache, {token})[0]);
+        caches.push_back(cache_for(**decoder));
+        evaluate(**decoder, caches.back(), prompt_of(i), prompt_of(i).size());
+      }
+      for (size_t step = 0; step < kSteps; ++step) {
+        std::vector<SequenceStep> steps;
+        std::vector<size_t> numbers;
+        for (size_t i = 0; i < kSequences; ++i) {
+          if ((i == 2 && step >= 5) || (i == 4 && step < 7)) continue;
+          numbers.push_back(i);
+          steps.push_back({steps_of(i)[together[i].size()], &caches[i]});
+        }
+        ASSERT_TRUE((*decoder)
+                        ->evaluate_together(steps,
+                                            [&](size_t n, std::span<const float> logits) {
+                                              together[numbers[n]].emplace_back(logits.begin(), logits.end());
+                                              return Status();
+                                            })
+                        .ok());
+      }
+      EXPECT_EQ(together[2].size(), 5u);
+      EXPECT_EQ(together[4].size(), kSteps - 7);
+      for (size_t i = 0; i < kSequences; ++i)
+        for (size_t step = 0; step < together[i].size(); ++step)
+          ASSERT_EQ(together[i][step], alone[i][step])
+              << shape.family << " sequence " << i << " step " << step;
+    }
+}
+
+TEST(Decoder, SequencesTogetherAreRefusedBeforeAnyCacheChanges) {
+  auto decoder = load(tiny::open(kLlama), 2);
+  KvCache a = cache_for(*decoder), full = cache_for(*decoder, 1);
+  SequenceSink sink = [](size_t, std::span<const float>) { return Status(); };
+  evaluate(*decoder, full, {1});
+  std::vector<SequenceStep> too_many = {{1, &a}, {2, &a}, {3, &a}}, no_token = {{1, &a}, {-1, &a}},
+                            no_room = {{1, &a}, {1, &full}};
+  for (const auto& steps : {too_many, no_token, no_room}) {
+    EXPECT_FALSE(decoder->evaluate_together(steps, sink).ok());
+    EXPECT_EQ(a.n_positions(), 0u);
+  }
+}
+
 TEST(Decoder, SlidingLayersForgetWhatTheirWindowHasPassed) {
   // The context is far longer than window and slack, so the rows are moved down several times.
   auto file = tiny::open(kGemma3);

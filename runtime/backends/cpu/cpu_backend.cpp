@@ -25,7 +25,8 @@ bool lies_ready(ActivationFormat format, size_t n_columns) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(size_t n_threads, const Kernels& table) : kernels_(table), pool_(n_threads, true) {}
+CpuBackend::CpuBackend(size_t n_threads, const Kernels& table, bool batch_invariant)
+    : kernels_(table), batch_invariant_(batch_invariant), pool_(n_threads, true) {}
 
 std::string CpuBackend::description() const {
   return fmt::format("CPU, {}, {} thread{}", kernels_.name, n_threads(), n_threads() == 1 ? "" : "s");
@@ -39,7 +40,8 @@ void CpuBackend::reserve_scratch(size_t n_bytes) {
 void CpuBackend::reserve_product(TensorType type, size_t n_columns, size_t n_tokens) {
   ActivationFormat format = activation_format(type, n_columns);
   if (!lies_ready(format, n_columns))
-    activations_[size_t(format)].grow_to(activation_bytes(format, n_columns) * n_tokens);
+    activations_[size_t(format)].grow_to(activation_bytes(format, n_columns) *
+                                         (batch_invariant_ ? std::max(n_tokens, kManyTokens) : n_tokens));
   reserve_scratch(kernels_.scratch_bytes(type, n_columns));
 }
 
@@ -105,7 +107,8 @@ void CpuBackend::products(const float* x, size_t n_tokens, size_t n_columns,
   std::array<size_t, kMostTasks + 1> first_piece = {};
   size_t n_rows = 0;
   for (const ProductTask& task : tasks) n_rows += task.weights->n_rows;
-  size_t piece = rows_per_piece(n_rows, n_threads(), n_tokens);
+  size_t n_computed = batch_invariant_ ? std::max(n_tokens, kManyTokens) : n_tokens;
+  size_t piece = rows_per_piece(n_rows, n_threads(), n_computed);
   for (size_t i = 0; i < tasks.size(); ++i) {
     const Matrix& weights = *tasks[i].weights;
     assert(weights.n_columns == n_columns);
@@ -126,7 +129,7 @@ void CpuBackend::products(const float* x, size_t n_tokens, size_t n_columns,
                              .first_row = begin,
                              .end_row = end,
                              .activations = inputs[size_t(activation_format(weights.type, n_columns))],
-                             .n_tokens = n_tokens,
+                             .n_tokens = n_computed,
                              .output = task.output,
                              .output_stride = task.output_stride,
                              .scratch = scratch(thread)});

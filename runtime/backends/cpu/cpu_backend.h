@@ -15,8 +15,13 @@ namespace edgellm {
 
 class CpuBackend final : public Backend {
  public:
-  // n_threads 0: one per usable core.
-  explicit CpuBackend(size_t n_threads = 0, const Kernels& table = kernels());
+  // From this many tokens on every kernel table computes products in the way of many tokens, in which a
+  // token's sums do not depend on the others.
+  static constexpr size_t kManyTokens = 12;
+  // n_threads 0: one per usable core. batch_invariant: products of fewer than kManyTokens tokens are computed
+  // as if there were as many, so that a token's results never depend on how many are computed together;
+  // inputs and outputs of products must then have room for kManyTokens rows.
+  explicit CpuBackend(size_t n_threads = 0, const Kernels& table = kernels(), bool batch_invariant = false);
 
   std::string description() const override;
   size_t n_threads() const override { return pool_.n_threads(); }
@@ -48,6 +53,7 @@ class CpuBackend final : public Backend {
   void for_tokens(size_t n_tokens, size_t piece, Function&& function);
 
   const Kernels& kernels_;
+  bool batch_invariant_;
   ThreadPool pool_;
   std::array<AlignedBuffer, 3> activations_;  // by ActivationFormat
   AlignedBuffer scratch_;                     // [n_threads, n_scratch_bytes_]
