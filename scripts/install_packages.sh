@@ -93,8 +93,13 @@ echo "install_packages: reading the package lists (apt-get update)"
 mapfile -t packages <<<"$(packages_of "$job")"
 missing=()
 for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
-echo "install_packages: installing ${missing[*]}"
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" ||
-  die "apt-get could not install the packages; its message is above." \
+echo "install_packages: installing ${missing[*]} and what they need (a minute or two)"
+apt_log="$(mktemp)"
+trap 'rm -f "$apt_log"' EXIT
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" \
+  >"$apt_log" 2>&1 </dev/null || {
+  tail -n 40 "$apt_log" >&2
+  die "apt-get could not install the packages; its last messages are above." \
     "Check the network and the package sources ('apt-get update'), and that this is Debian 12 or 13. $by_hand"
+}
 echo "install_packages: done."

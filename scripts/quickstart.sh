@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 models="${EDGELLM_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/edgellm/models}"
 model="$models/SmolLM2-135M-Instruct.Q4_1.gguf"
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-fitted="$models/SmolLM2-135M-Instruct.fit60.gguf"
+fitted="$models/SmolLM2-135M-Instruct.fit75.gguf"
 question="What is the capital of France? Answer in one sentence."
 
 step() { printf '\n== quickstart: %s\n' "$*"; }
