@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
-#include "core/base/interrupt.h"
 #include "core/text/chat_template.h"
-#include "runtime/decode/generate.h"
+#include "runtime/decode/generate_many.h"
 
 namespace edgellm {
 namespace {
@@ -48,14 +48,17 @@ struct Draw {
   size_t n_tokens = 0;
 };
 
-std::vector<Draw> read_log(const std::filesystem::path& log) {
-  std::vector<Draw> draws;
+// By number. Lines that are torn or of another form are left out: those draws are made again, to the same
+// text.
+std::map<size_t, Draw> read_log(const std::filesystem::path& log) {
+  std::map<size_t, Draw> draws;
   std::ifstream in(log);
   for (std::string line; std::getline(in, line);) {
-    auto row = nlohmann::json::parse(line, nullptr, false);
-    if (!row.is_object() || !row.contains("text") || !row.contains("tokens") || !row.contains("prompt"))
-      break;
-    draws.push_back({row["prompt"], row["text"], row["tokens"]});
+    try {
+      auto row = nlohmann::json::parse(line);
+      draws[row.at("number")] = {row.at("prompt"), row.at("text"), row.at("tokens")};
+    } catch (const nlohmann::json::exception&) {
+    }
   }
   return draws;
 }
@@ -73,53 +76,108 @@ Result<std::string> prompt_of(size_t number, const ChatTemplate* chat, const Tok
   return chat->render({{"user", kQuestions[pair % std::size(kQuestions)]}}, options);
 }
 
+// Draws are numbered, and each depends on its number alone. The text is the shortest run of them from 0 on
+// that has enough tokens, so that it does not matter in which order they end or where a kill came.
+class Drawing {
+ public:
+  Drawing(Decoder& decoder, const Tokenizer& tokenizer, size_t n_tokens, std::filesystem::path log)
+      : decoder_(decoder), tokenizer_(tokenizer), n_tokens_(n_tokens), log_(std::move(log)) {}
+
+  Result<std::string> run(const Progress& progress) {
+    const Metadata& metadata = decoder_.file().metadata();
+    if (metadata.contains("tokenizer.chat_template"))
+      if (auto parsed = ChatTemplate::from_metadata(metadata); parsed.ok())
+        chat_ = std::make_unique<ChatTemplate>(std::move(*parsed));
+    draws_ = read_log(log_);
+    // Rewritten, not appended to: a line torn by a kill would take the next with it.
+    out_.open(log_, std::ios::trunc);
+    size_t n_drawn = 0;
+    for (const auto& [number, draw] : draws_) {
+      EDGELLM_RETURN_IF_ERROR(keep(number, draw));
+      n_drawn += draw.n_tokens;
+    }
+    ProgressMeter meter(progress, "drawing text from the model", double(n_tokens_), double(n_drawn));
+    OnAnswer on_answer = [&](size_t request, Generation answer) -> Status {
+      size_t number = numbers_[request];
+      --n_in_work_;
+      Draw& draw = draws_[number];
+      draw.prompt = prompts_[request];
+      draw.text = std::move(answer.text);
+      // An answer that ends at once still counts a little, so that a broken model cannot keep us here for
+      // ever.
+      draw.n_tokens = std::max<size_t>(answer.n_prompt_tokens + answer.tokens.size(), 8);
+      meter.add(double(draw.n_tokens));
+      return keep(number, draw);
+    };
+    GenerateManyOptions options;
+    options.n_context = kTokensPerDraw + 256;
+    EDGELLM_RETURN_IF_ERROR(generate_many(
+        decoder_, tokenizer_, options, [&] { return next_request(); }, on_answer));
+    EDGELLM_RETURN_IF_ERROR(prompt_error_);
+    meter.finish();
+    std::string text;
+    for (size_t number = 0, n = 0; n < n_tokens_; n += draws_[number++].n_tokens)
+      text += draws_[number].prompt + draws_[number].text + "\n\n";
+    return text;
+  }
+
+ private:
+  // Counting those in work as long ones, so that few are drawn for nothing.
+  bool is_enough() const {
+    size_t n = n_in_work_ * kTokensPerDraw;
+    for (size_t number = 0; number < next_number_; ++number)
+      if (auto draw = draws_.find(number); draw != draws_.end()) n += draw->second.n_tokens;
+    return n >= n_tokens_;
+  }
+
+  std::optional<GenerationRequest> next_request() {
+    while (draws_.contains(next_number_)) ++next_number_;
+    if (!prompt_error_.ok() || is_enough()) return std::nullopt;
+    auto prompt = prompt_of(next_number_, chat_.get(), tokenizer_);
+    if (!prompt.ok()) {
+      prompt_error_ = prompt.error();
+      return std::nullopt;
+    }
+    GenerationRequest request;
+    request.prompt = tokenizer_.encode(*prompt, {.add_special = true, .parse_special = true});
+    request.sampler.temperature = 1.0f;
+    request.sampler.seed = 1000 + next_number_;
+    request.max_tokens = kTokensPerDraw;
+    numbers_.push_back(next_number_++);
+    prompts_.push_back(std::move(*prompt));
+    ++n_in_work_;
+    return request;
+  }
+
+  Status keep(size_t number, const Draw& draw) {
+    out_ << nlohmann::json{{"number", number},
+                           {"prompt", draw.prompt},
+                           {"text", draw.text},
+                           {"tokens", draw.n_tokens}}
+                .dump()
+         << std::endl;
+    if (!out_) return Error{fmt::format("cannot write {}", log_.string())};
+    return {};
+  }
+
+  Decoder& decoder_;
+  const Tokenizer& tokenizer_;
+  size_t n_tokens_;
+  std::filesystem::path log_;
+  std::ofstream out_;
+  std::unique_ptr<ChatTemplate> chat_;
+  std::map<size_t, Draw> draws_;
+  std::vector<size_t> numbers_;       // of each request
+  std::vector<std::string> prompts_;  // of each request
+  size_t next_number_ = 0, n_in_work_ = 0;
+  Status prompt_error_;
+};
+
 }  // namespace
 
-Result<std::string> draw_text(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer, size_t n_tokens,
+Result<std::string> draw_text(Decoder& decoder, const Tokenizer& tokenizer, size_t n_tokens,
                               const std::filesystem::path& log, const Progress& progress) {
-  const Metadata& metadata = decoder->file().metadata();
-  std::unique_ptr<ChatTemplate> chat;
-  if (metadata.contains("tokenizer.chat_template"))
-    if (auto parsed = ChatTemplate::from_metadata(metadata); parsed.ok())
-      chat = std::make_unique<ChatTemplate>(std::move(*parsed));
-  EDGELLM_ASSIGN_OR_RETURN(Session session, Session::create(decoder, {.n_context = kTokensPerDraw + 256}));
-  std::vector<Draw> draws = read_log(log);
-  size_t n_drawn = 0;
-  for (const Draw& d : draws) n_drawn += d.n_tokens;
-  ProgressMeter meter(progress, "drawing text from the model", double(n_tokens), double(n_drawn));
-  // Rewritten, not appended to: a line torn by a kill would hide those after it.
-  std::ofstream out(log, std::ios::trunc);
-  auto keep = [&](const Draw& d) {
-    out << nlohmann::json{{"prompt", d.prompt}, {"text", d.text}, {"tokens", d.n_tokens}}.dump() << std::endl;
-  };
-  for (const Draw& d : draws) keep(d);
-  while (n_drawn < n_tokens) {
-    EDGELLM_RETURN_IF_ERROR(check_interrupt());
-    Draw draw;
-    EDGELLM_ASSIGN_OR_RETURN(draw.prompt, prompt_of(draws.size(), chat.get(), tokenizer));
-    std::vector<Token> tokens = tokenizer.encode(draw.prompt, {.add_special = true, .parse_special = true});
-    SamplerOptions options;
-    options.temperature = 1.0f;
-    options.seed = 1000 + draws.size();
-    Sampler sampler(options, decoder->hyperparameters().n_vocabulary);
-    session.reset();
-    EDGELLM_ASSIGN_OR_RETURN(Generation answer,
-                             generate(session, tokenizer, sampler, tokens, {.max_tokens = kTokensPerDraw},
-                                      [](std::string_view) {}));
-    if (answer.reason == StopReason::interrupted) return Error{"interrupted"};
-    draw.text = answer.text;
-    // An answer that ends at once still counts a little, so that a broken model cannot keep us here for ever.
-    draw.n_tokens = std::max<size_t>(tokens.size() + answer.tokens.size(), 8);
-    keep(draw);
-    if (!out) return Error{fmt::format("cannot write {}", log.string())};
-    n_drawn += draw.n_tokens;
-    meter.add(double(draw.n_tokens));
-    draws.push_back(std::move(draw));
-  }
-  meter.finish();
-  std::string text;
-  for (const Draw& d : draws) text += d.prompt + d.text + "\n\n";
-  return text;
+  return Drawing(decoder, tokenizer, n_tokens, log).run(progress);
 }
 
 }  // namespace edgellm

@@ -9,13 +9,14 @@
 #include "core/base/progress.h"
 #include "core/base/result.h"
 #include "core/text/tokenizer.h"
-#include "runtime/decode/session.h"
+#include "runtime/graph/decoder.h"
 
 namespace edgellm {
 
-// Draws until about n_tokens tokens are there. Finished continuations are kept in `log`, one JSON line each,
-// and are not drawn again by a resumed run; the same model gives the same text.
-Result<std::string> draw_text(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer, size_t n_tokens,
+// Draws until n_tokens tokens are there, many continuations at a time; the decoder should be batch_invariant.
+// Finished continuations are kept in `log`, one JSON line each, and are not drawn again by a resumed run; the
+// same model gives the same text.
+Result<std::string> draw_text(Decoder& decoder, const Tokenizer& tokenizer, size_t n_tokens,
                               const std::filesystem::path& log, const Progress& progress);
 
 }  // namespace edgellm

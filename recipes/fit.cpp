@@ -157,12 +157,14 @@ class FitRun {
     clock_.keep_in(stages_path_);
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
-      EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
-                               Decoder::load(source_, {.n_threads = threads_.n_threads()}));
-      // Drawing reads all weights for every token: larger models get less text.
-      size_t n_windows = source_->n_file_bytes() > (uint64_t{1} << 30) ? 24 : 48;
+      EDGELLM_ASSIGN_OR_RETURN(
+          std::unique_ptr<Decoder> decoder,
+          Decoder::load(source_,
+                        {.n_threads = threads_.n_threads(), .n_logit_rows = 16, .batch_invariant = true}));
+      // Large models get less text: drawing costs them minutes.
+      size_t n_windows = source_->n_file_bytes() > (uint64_t{4} << 30) ? 24 : 48;
       EDGELLM_ASSIGN_OR_RETURN(std::string drawn,
-                               draw_text(decoder, *tokenizer_, n_windows * e.n_window_tokens,
+                               draw_text(*decoder, *tokenizer_, n_windows * e.n_window_tokens,
                                          work_->model_folder() / "drawn.jsonl", progress_));
       EDGELLM_ASSIGN_OR_RETURN(text_, cut_calibration_text(drawn, "drawn from the model itself", *tokenizer_,
                                                            e.n_window_tokens, kFewestWindows));
