@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make quickstart  packages, build, fetch a small model, fit it to 75% of its size, ask it a question"
+	@echo "make quickstart  packages, build, fetch a small model, fit it to 60% of its size, ask it a question"
 	@echo "make build       the program, at build/edgellm"
 	@echo "make test        every test: release, sanitizers, aarch64 under qemu, fuzz targets, format"
 	@echo "make format      format every source"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a fresh clone to an answer: packages, build, a small model (SmolLM2-135M-Instruct, Apache-2.0), fit it to 75% of its
+# From a fresh clone to an answer: packages, build, a small model (SmolLM2-135M-Instruct, Apache-2.0), fit it to 60% of its
 # size, ask the result a question. What is already there is not done again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 models="${EDGELLM_MODELS:-${XDG_CACHE_HOME:-$HOME/.cache}/edgellm/models}"
 model="$models/SmolLM2-135M-Instruct.Q4_1.gguf"
 model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
-fitted="$models/SmolLM2-135M-Instruct.fit75.gguf"
+fitted="$models/SmolLM2-135M-Instruct.fit60.gguf"
 question="What is the capital of France? Answer in one sentence."
 
 step() { printf '\n== quickstart: %s\n' "$*"; }
@@ -41,15 +41,15 @@ else
   echo "checksum is right: $model"
 fi
 
-step "4/5 fit it to 75% of its size"
+step "4/5 fit it to 60% of its size"
 if [ -s "$fitted" ]; then
   echo "it is there: $fitted (delete it to fit again)"
 else
-  build/edgellm fit "$model" --size 75% -o "$fitted" ||
+  build/edgellm fit "$model" --size 60% -o "$fitted" ||
     die "fit failed; its message is above. Running 'make quickstart' again goes on where it stopped."
 fi
 printf 'bytes before: %s\nbytes after:  %s\n' "$(stat -c %s "$model")" "$(stat -c %s "$fitted")"
 
 step "5/5 ask the result: $question"
-build/edgellm run "$fitted" --prompt "$question" || die "run failed; its message is above."
+build/edgellm run "$fitted" --prompt "$question" --temperature 0 || die "run failed; its message is above."
 printf '\nquickstart: done. More: build/edgellm chat %s\n' "$fitted"

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "apps/cli/bench_sequences.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/machine.h"
@@ -18,7 +19,10 @@ namespace {
 struct Options {
   std::string model, kv = "f16", json;
   size_t n_prompt = 512, n_runs = 3, n_batch = 512;
-  std::vector<size_t> n_generate = {64}, n_threads;
+  std::vector<size_t> n_generate = {64}, n_threads, n_sequences;
+  size_t most_sequences() const {
+    return n_sequences.empty() ? 1 : *std::max_element(n_sequences.begin(), n_sequences.end());
+  }
 };
 
 struct Spread {
@@ -75,7 +79,8 @@ struct Measured {
   size_t n_threads;
   std::string backend;
   Spread prompt_per_second, first_token_seconds;
-  std::vector<Spread> seconds_per_token;  // by output length
+  std::vector<Spread> seconds_per_token;     // by output length
+  std::vector<Spread> sequences_per_second;  // tokens of all, by the number of sequences
   RunMemory memory;
 };
 
@@ -84,7 +89,9 @@ Result<Measured> measure(const std::shared_ptr<const GgufFile>& file, const Opti
   size_t n_context = o.n_prompt + o.n_generate.back() + 64;
   EDGELLM_ASSIGN_OR_RETURN(
       std::shared_ptr<Decoder> decoder,
-      Decoder::load(file, {.n_threads = n_threads, .n_batch = std::min(o.n_batch, n_context)}));
+      Decoder::load(file, {.n_threads = n_threads,
+                           .n_batch = std::max(std::min(o.n_batch, n_context), o.most_sequences()),
+                           .n_logit_rows = o.most_sequences()}));
   EDGELLM_ASSIGN_OR_RETURN(Session session,
                            Session::create(decoder, {.n_context = n_context, .kv_type = kv}));
   std::vector<double> prompt, first;
@@ -103,8 +110,18 @@ Result<Measured> measure(const std::shared_ptr<const GgufFile>& file, const Opti
                 spread_of(prompt),
                 spread_of(first),
                 {},
+                {},
                 {}};
   for (const auto& seconds : generated) m.seconds_per_token.push_back(spread_of(seconds));
+  for (size_t n : o.n_sequences) {
+    std::vector<double> per_second;
+    for (size_t run = 0; run < o.n_runs; ++run) {
+      EDGELLM_ASSIGN_OR_RETURN(double value, time_sequences(*decoder, kv, n, o.n_generate.front()));
+      per_second.push_back(value);
+      progress.add(1);
+    }
+    m.sequences_per_second.push_back(spread_of(per_second));
+  }
   uint64_t n_weight_bytes = 0;
   for (const GgufTensor& tensor : file->tensors()) n_weight_bytes += tensor.data.size();
   const GgufTensor* embedding = file->find("output.weight") ? file->find("token_embd.weight") : nullptr;
@@ -130,6 +147,9 @@ void print(const Measured& m, const Options& o) {
     fmt::print("  generation of {:<5}  {:9.2f} tokens/s   {}\n", o.n_generate[i],
                1 / m.seconds_per_token[i].median,
                with_range(m.seconds_per_token[i], 1000, "{:.2f} ms each ({:.2f} to {:.2f})"));
+  for (size_t i = 0; i < o.n_sequences.size(); ++i)
+    fmt::print("  {:>3} at once          {}\n", o.n_sequences[i],
+               with_range(m.sequences_per_second[i], 1, "{:9.2f} tokens/s   ({:.2f} to {:.2f})"));
 }
 
 // Figures are medians; the key with _range beside each holds the least and the most of the runs.
@@ -143,6 +163,15 @@ nlohmann::json to_json(const Measured& m, const Options& o) {
                           {"tokens_per_second", 1 / s.median},
                           {"tokens_per_second_range", range_json(1 / s.most, 1 / s.least)}});
   }
+  nlohmann::json sequences = nlohmann::json::array();
+  for (size_t i = 0; i < o.n_sequences.size(); ++i) {
+    const Spread& s = m.sequences_per_second[i];
+    sequences.push_back({{"sequences", o.n_sequences[i]},
+                         {"prompt_tokens", kSequencePromptTokens},
+                         {"tokens", o.n_generate.front()},
+                         {"tokens_per_second", s.median},
+                         {"tokens_per_second_range", range_json(s.least, s.most)}});
+  }
   const Spread &prompt = m.prompt_per_second, &first = m.first_token_seconds;
   return {{"threads", m.n_threads},
           {"backend", m.backend},
@@ -154,6 +183,7 @@ nlohmann::json to_json(const Measured& m, const Options& o) {
           {"first_token_seconds_range", range_json(first.least, first.most)},
           {"generated_tokens_per_second", 1 / m.seconds_per_token[0].median},
           {"generation", generation},
+          {"sequences", sequences},
           {"estimated_bytes",
            {{"weights", m.memory.weights},
             {"kv_cache", m.memory.kv_cache},
@@ -184,7 +214,8 @@ Status bench(Options o) {
       o.model, double(file->n_file_bytes()) / 1e6, cpu_name(), usable_cores().size(), kernels().name,
       o.n_runs, o.kv);
   Progress terminal = terminal_progress();
-  ProgressMeter progress(terminal, "measuring", double(o.n_threads.size() * (o.n_runs + 1)));
+  ProgressMeter progress(terminal, "measuring",
+                         double(o.n_threads.size() * (o.n_runs + 1 + o.n_runs * o.n_sequences.size())));
   std::vector<Measured> all;
   for (size_t n_threads : o.n_threads) {
     EDGELLM_ASSIGN_OR_RETURN(Measured m, measure(file, o, kv, n_threads, progress));
@@ -217,6 +248,11 @@ void add_bench(CLI::App& app, Status& status) {
   command->add_option("--threads", o->n_threads, "numbers of threads, as 1,2 (default: all cores)")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--sequences", o->n_sequences,
+                   "also generate for so many prompts at once, as 1,16: tokens of all of them a second")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 512));
   command->add_option("--runs", o->n_runs, "runs after the warm-up")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
@@ -230,7 +266,8 @@ void add_bench(CLI::App& app, Status& status) {
   command->footer(
       "Examples:\n"
       "  edgellm bench model.gguf\n"
-      "  edgellm bench model.gguf --prompt 512 --generate 64,256 --threads 1,2 --runs 5 --json figures.json");
+      "  edgellm bench model.gguf --prompt 512 --generate 64,256 --threads 1,2 --runs 5 --json figures.json\n"
+      "  edgellm bench model.gguf --prompt 32 --sequences 1,4,16");
   command->callback([o, &status] { status = bench(*o); });
 }
 
