@@ -1,0 +1,71 @@
+// WordPiece, the tokenizer of BERT and its kin: text made plain, cut at spaces and punctuation, each word
+// spelled with the longest pieces of the vocabulary ("token", "##izer"). As the BertTokenizer of Devlin et
+// al. (arXiv 1810.04805) and the BERT pipeline of Hugging Face's `tokenizers`; docs/formats.md says where the
+// two differ and which one is followed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/result.h"
+
+namespace edgellm {
+
+struct WordPieceOptions {
+  bool add_special = true;    // "[CLS] text [SEP]", or what tokenizer.json puts around the text
+  bool parse_special = true;  // "[MASK]" in the text is the token of that name, not a bracket and letters
+  size_t most_tokens = size_t(-1);  // special ones included; the texts give way, the special tokens stay
+};
+
+struct WordPieceEncoding {
+  std::vector<int32_t> ids;       // [tokens]
+  std::vector<int32_t> segments;  // [tokens], 0: first text, 1: second
+};
+
+// Contents of a Hugging Face folder's files; an empty one counts as absent. tokenizer.json goes before
+// vocab.txt; its own truncation and padding are left to the caller.
+struct WordPieceFiles {
+  std::string tokenizer = {};   // tokenizer.json
+  std::string vocabulary = {};  // vocab.txt
+  // tokenizer_config.json: the names of special tokens; with vocab.txt, letter case and accents too.
+  std::string tokenizer_config = {};
+};
+
+class WordPieceTokenizer {
+ public:
+  static Result<WordPieceTokenizer> from_folder(const std::filesystem::path& folder);
+  // Error for a tokenizer that is no BERT pipeline, and for a vocabulary without its special tokens.
+  static Result<WordPieceTokenizer> from_files(const WordPieceFiles& files);
+
+  WordPieceTokenizer(WordPieceTokenizer&&) noexcept;
+  WordPieceTokenizer& operator=(WordPieceTokenizer&&) noexcept;
+  ~WordPieceTokenizer();
+
+  WordPieceEncoding encode(std::string_view text, const WordPieceOptions& options = {}) const;
+  // Tokens over the limit are taken from the end of the longer text, from the second when both are equal.
+  WordPieceEncoding encode_pair(std::string_view first, std::string_view second,
+                                const WordPieceOptions& options = {}) const;
+
+  size_t n_vocabulary() const;
+  // The token's text, "##" included; empty for a number outside the vocabulary.
+  std::string_view token(int32_t id) const;
+  // The token whose text is exactly this; -1 if there is none.
+  int32_t find(std::string_view text) const;
+  int32_t unknown() const;
+  // [CLS], [SEP], [PAD], [MASK], or what the configuration calls them; -1 if there is none.
+  int32_t classification() const;
+  int32_t separator() const;
+  int32_t padding() const;
+  int32_t mask() const;
+
+ private:
+  struct State;
+  explicit WordPieceTokenizer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace edgellm
