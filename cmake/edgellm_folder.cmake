@@ -40,8 +40,12 @@ endfunction()
 #   edgellm_discover_tests(program [LABELS label])
 function(edgellm_discover_tests program)
   cmake_parse_arguments(ARG "" "LABELS" "" ${ARGN})
+  # An empty value would be lost on the way to ctest and take the next property's name for the label.
+  set(labels)
+  if(ARG_LABELS)
+    set(labels LABELS "${ARG_LABELS}")
+  endif()
   gtest_discover_tests(${program}
     TEST_PREFIX "${program}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-    PROPERTIES TIMEOUT 900 LABELS "${ARG_LABELS}"
-               ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+    PROPERTIES TIMEOUT 900 ${labels} ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 endfunction()
