@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <vector>
 
+#include "core/base/test_folders.h"
+
 namespace edgellm {
 namespace {
 
@@ -95,12 +97,7 @@ TEST(PorterStemmerTest, DigitsCountAsConsonants) {
 class PorterStemmerGoldenTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(PorterStemmerGoldenTest, StemsAsNltkDoes) {
-  fs::path shared;
-  if (const char* folder = std::getenv("EDGELLM_SHARED"))
-    shared = folder;
-  else if (const char* source = std::getenv("EDGELLM_SOURCE_DIR"))
-    shared = fs::path(source) / ".." / "shared";
-  fs::path path = shared / "golden" / GetParam();
+  fs::path path = shared_folder() / "golden" / GetParam();
   if (!fs::exists(path))
     GTEST_SKIP() << "no recorded stems at " << path << "; EDGELLM_SHARED names the folder";
   std::ifstream lines(path);

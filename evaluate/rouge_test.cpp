@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "core/base/test_folders.h"
 #include "evaluate/rouge_tokens.h"
 
 namespace edgellm {
@@ -120,12 +121,7 @@ void expect_golden(const RougeScore& got, const Json& wanted, const std::string&
 }
 
 TEST_P(RougeGoldenTest, ScoresAsTheOfficialProgram) {
-  fs::path shared;
-  if (const char* folder = std::getenv("EDGELLM_SHARED"))
-    shared = folder;
-  else if (const char* source = std::getenv("EDGELLM_SOURCE_DIR"))
-    shared = fs::path(source) / ".." / "shared";
-  fs::path path = shared / "golden" / GetParam();
+  fs::path path = shared_folder() / "golden" / GetParam();
   if (!fs::exists(path))
     GTEST_SKIP() << "no recorded scores at " << path << "; EDGELLM_SHARED names the folder";
   std::ifstream lines(path);

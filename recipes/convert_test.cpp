@@ -12,6 +12,7 @@
 #include "core/arch/architecture.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
+#include "core/base/test_folders.h"
 #include "core/model_file/gguf.h"
 #include "core/model_file/hf_folder.h"
 #include "recipes/convert_config.h"
@@ -338,10 +339,7 @@ TEST_F(ConvertTest, ConfigsOfNewerProgramsAreRead) {
 }
 
 TEST_F(ConvertTest, ARealModelComesBackWithTheSameWeights) {
-  const char* home = std::getenv("HOME");
-  const char* models = std::getenv("EDGELLM_MODELS");
-  fs::path path = models ? models : fs::path(home ? home : "") / ".cache/edgellm/models";
-  path /= "SmolLM2-135M-Instruct.Q4_1.gguf";
+  fs::path path = models_folder() / "SmolLM2-135M-Instruct.Q4_1.gguf";
   if (!fs::exists(path)) GTEST_SKIP() << "no " << path << "; set EDGELLM_MODELS";
   auto there = convert_gguf_to_hf(path, folder_ / "hf", {.type = TensorType::F32});
   ASSERT_TRUE(there.ok()) << there.error().message;

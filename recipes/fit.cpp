@@ -208,7 +208,7 @@ class FitRun {
       if (!opened.ok() || (is_last && !perplexity)) {
         EDGELLM_ASSIGN_OR_RETURN(PerplexityResult recorded,
                                  ReferenceLogits::record(*model_, part.text, model_hash_, path, progress_));
-        perplexity = recorded.perplexity;
+        if (is_last) perplexity = recorded.perplexity;
         opened = ReferenceLogits::open(path, part.text, model_hash_);
         if (!opened.ok()) return opened.error();
       }

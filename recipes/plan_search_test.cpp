@@ -8,13 +8,8 @@ namespace edgellm {
 namespace {
 
 TEST(CountedBytes, OfALookedUpTensorOnlyTheRowsOfTheContextCount) {
-  tiny::Shape shape;
-  shape.tied = false;
-  shape.type = TensorType::F16;
-  tiny::TemporaryFile file;
-  ASSERT_TRUE(tiny::write(file.path(), tiny::metadata_of(shape), tiny::tensors_of(shape)).ok());
-  auto source = GgufFile::open(file.path());
-  ASSERT_TRUE(source.ok());
+  auto source = tiny::open({.tied = false, .type = TensorType::F16});
+  ASSERT_TRUE(source);
   const uint64_t n_embedding_bytes = source->find("token_embd.weight")->data.size(),
                  whole = *planned_file_bytes(*source, {});
   LookupTensor lookup = {"token_embd.weight", 100};
@@ -31,13 +26,8 @@ TEST(CountedBytes, OfALookedUpTensorOnlyTheRowsOfTheContextCount) {
 }
 
 TEST(SmallestBudget, IsLowerWhereATensorIsOnlyLookedUp) {
-  tiny::Shape shape;
-  shape.tied = false;
-  shape.type = TensorType::F16;
-  tiny::TemporaryFile file;
-  ASSERT_TRUE(tiny::write(file.path(), tiny::metadata_of(shape), tiny::tensors_of(shape)).ok());
-  auto source = GgufFile::open(file.path());
-  ASSERT_TRUE(source.ok());
+  auto source = tiny::open({.tied = false, .type = TensorType::F16});
+  ASSERT_TRUE(source);
   auto candidates = list_candidates(*source);
   ASSERT_TRUE(candidates.ok());
   uint64_t all = *smallest_budget(*source, *candidates, false, std::nullopt);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <set>
 
+#include "core/base/test_folders.h"
 #include "core/model_file/gguf.h"
 
 namespace edgellm {
@@ -176,10 +177,7 @@ TEST(Hyperparameters, MissingAndAbsurdNumbersAreNamed) {
 }
 
 TEST(Hyperparameters, EveryTensorOfTheRealModelsHasTheDimensionsTheyGive) {
-  const char* home = std::getenv("HOME");
-  const char* models = std::getenv("EDGELLM_MODELS");
-  std::filesystem::path folder =
-      models ? models : std::filesystem::path(home ? home : "") / ".cache/edgellm/models";
+  std::filesystem::path folder = models_folder();
   size_t n_models = 0;
   std::error_code code;
   for (const auto& entry : std::filesystem::directory_iterator(folder, code)) {

@@ -14,18 +14,13 @@
 #include <vector>
 
 #include "core/base/float16.h"
+#include "core/base/test_folders.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/plain.h"
 #include "core/blocks/tensor_type.h"
 
 namespace edgellm {
 namespace {
-
-std::filesystem::path shared_folder() {
-  if (const char* shared = std::getenv("EDGELLM_SHARED")) return shared;
-  const char* source = std::getenv("EDGELLM_SOURCE_DIR");
-  return std::filesystem::path(source ? source : ".") / ".." / "shared";
-}
 
 std::vector<uint8_t> from_hex(const std::string& hex) {
   std::vector<uint8_t> bytes(hex.size() / 2);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/float16.h"
+#include "core/base/test_folders.h"
 #include "core/blocks/grid_fit.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
@@ -26,12 +27,6 @@ constexpr TensorType kSearched[] = {
     TensorType::Q4_0,   TensorType::Q4_1,   TensorType::Q5_0, TensorType::Q5_1, TensorType::Q8_0,
     TensorType::Q2_K,   TensorType::Q3_K,   TensorType::Q4_K, TensorType::Q5_K, TensorType::Q6_K,
     TensorType::IQ4_NL, TensorType::IQ4_XS, TensorType::Q2_0};
-
-std::filesystem::path shared_folder() {
-  if (const char* shared = std::getenv("EDGELLM_SHARED")) return shared;
-  const char* source = std::getenv("EDGELLM_SOURCE_DIR");
-  return std::filesystem::path(source ? source : ".") / ".." / "shared";
-}
 
 std::vector<uint8_t> encode(TensorType type, const std::vector<float>& values,
                             const float* importance = nullptr) {

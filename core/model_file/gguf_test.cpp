@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/content_hash.h"
+#include "core/base/test_folders.h"
 
 namespace edgellm {
 namespace {
@@ -367,18 +368,6 @@ TEST_F(GgufTest, AnIncompleteFileNeverAppearsUnderItsName) {
 
 // --- real models
 // -----------------------------------------------------------------------------------------------------
-
-fs::path models_folder() {
-  if (const char* folder = std::getenv("EDGELLM_MODELS")) return folder;
-  const char* home = std::getenv("HOME");
-  return fs::path(home ? home : "") / ".cache/edgellm/models";
-}
-
-fs::path shared_folder() {
-  if (const char* folder = std::getenv("EDGELLM_SHARED")) return folder;
-  const char* source = std::getenv("EDGELLM_SOURCE_DIR");
-  return fs::path(source ? source : ".") / "../shared";
-}
 
 TEST(GgufGolden, TensorsOfRealModelsDecodeToTheReferenceSums) {
   std::ifstream lines(shared_folder() / "golden/gguf_tensors.jsonl");

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/base/test_folders.h"
 #include "core/model_file/gguf.h"
 
 namespace edgellm {
@@ -15,14 +16,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::filesystem::path data_folder() {
-  const char* source = std::getenv("EDGELLM_SOURCE_DIR");
-  return std::filesystem::path(source ? source : ".") / "tests" / "data" / "chat_templates";
-}
-
-std::filesystem::path models_folder() {
-  if (const char* models = std::getenv("EDGELLM_MODELS")) return models;
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home ? home : ".") / ".cache" / "edgellm" / "models";
+  return source_folder() / "tests" / "data" / "chat_templates";
 }
 
 Json read_json(const std::string& name) {

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "core/base/output_file.h"
+#include "core/text/hugging_face_json.h"
 #include "core/text/hugging_face_pre_tokenizer.h"
 #include "core/text/sentencepiece_model.h"
 #include "core/text/tokenizer.h"
@@ -20,35 +21,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// A vocabulary of more is taken for a damaged file rather than padded up to.
-constexpr int64_t kMostTokens = int64_t{1} << 22;
 constexpr std::string_view kSpaceMark = "\xE2\x96\x81";
-
-const Json* member(const Json* object, const char* key) {
-  if (!object || !object->is_object()) return nullptr;
-  auto found = object->find(key);
-  return found == object->end() || found->is_null() ? nullptr : &*found;
-}
-
-std::optional<int64_t> integer(const Json* value) {
-  if (!value || !value->is_number_integer()) return std::nullopt;
-  if (value->is_number_unsigned() && value->get<uint64_t>() > uint64_t(INT64_MAX)) return std::nullopt;
-  return value->get<int64_t>();
-}
-
-std::optional<bool> boolean(const Json* value) {
-  return value && value->is_boolean() ? std::optional(value->get<bool>()) : std::nullopt;
-}
-
-// A token named as "text" or {"content": "text"}.
-std::optional<std::string> token_text(const Json* value) {
-  if (value && value->is_object()) value = member(value, "content");
-  return value && value->is_string() ? std::optional(value->get<std::string>()) : std::nullopt;
-}
-
-std::string type_of(const Json* step) {
-  return token_text(member(step, "type")).value_or("");
-}
 
 bool starts_and_ends(std::string_view text, std::string_view start, std::string_view end) {
   return text.size() >= start.size() + end.size() && text.starts_with(start) && text.ends_with(end);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/test_folders.h"
 #include "core/model_file/gguf.h"
 #include "core/text/tokenizer.h"
 
@@ -15,21 +16,6 @@ namespace {
 
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-fs::path shared_folder() {
-  if (std::string given = environment("EDGELLM_SHARED"); !given.empty()) return given;
-  return fs::path(environment("EDGELLM_SOURCE_DIR")) / ".." / "shared";
-}
-
-fs::path model_folder() {
-  if (std::string given = environment("EDGELLM_MODELS"); !given.empty()) return given;
-  return fs::path(environment("HOME")) / ".cache" / "edgellm" / "models";
-}
 
 struct Model {
   const char* golden;
@@ -40,7 +26,7 @@ class TokenizerGoldenTest : public testing::TestWithParam<Model> {
  protected:
   void SetUp() override {
     fs::path golden = shared_folder() / "golden" / GetParam().golden,
-             model = model_folder() / GetParam().file;
+             model = models_folder() / GetParam().file;
     if (!fs::exists(golden)) GTEST_SKIP() << "no recorded outputs at " << golden;
     if (!fs::exists(model)) GTEST_SKIP() << "no model at " << model;
     auto file = GgufFile::open(model);

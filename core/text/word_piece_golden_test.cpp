@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/output_file.h"
+#include "core/base/test_folders.h"
 #include "core/text/word_piece.h"
 
 namespace edgellm {
@@ -16,21 +17,8 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
-
-fs::path shared_folder() {
-  if (std::string given = environment("EDGELLM_SHARED"); !given.empty()) return given;
-  return fs::path(environment("EDGELLM_SOURCE_DIR")) / ".." / "shared";
-}
-
 fs::path encoder_folder() {
-  std::string models = environment("EDGELLM_MODELS");
-  fs::path folder =
-      models.empty() ? fs::path(environment("HOME")) / ".cache" / "edgellm" / "models" : fs::path(models);
-  return folder / "all-MiniLM-L6-v2";
+  return models_folder() / "all-MiniLM-L6-v2";
 }
 
 // The parameter: read vocab.txt, not tokenizer.json.

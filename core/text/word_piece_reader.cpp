@@ -6,6 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "core/text/hugging_face_json.h"
 #include "core/text/word_piece_model.h"
 
 namespace edgellm {
@@ -14,34 +15,8 @@ namespace {
 using Json = nlohmann::json;
 using Step = WordPieceModel::Step;
 
-// A vocabulary of more is taken for a damaged file.
-constexpr int64_t kMostTokens = int64_t{1} << 22;
-
-const Json* member(const Json* object, const char* key) {
-  if (!object || !object->is_object()) return nullptr;
-  auto found = object->find(key);
-  return found == object->end() || found->is_null() ? nullptr : &*found;
-}
-
-std::optional<int64_t> integer(const Json* value) {
-  if (!value || !value->is_number_integer()) return std::nullopt;
-  if (value->is_number_unsigned() && value->get<uint64_t>() > uint64_t(INT64_MAX)) return std::nullopt;
-  return value->get<int64_t>();
-}
-
 bool flag(const Json* object, const char* key, bool otherwise) {
-  const Json* value = member(object, key);
-  return value && value->is_boolean() ? value->get<bool>() : otherwise;
-}
-
-// A token named as "text" or {"content": "text"}.
-std::optional<std::string> token_text(const Json* value) {
-  if (value && value->is_object()) value = member(value, "content");
-  return value && value->is_string() ? std::optional(value->get<std::string>()) : std::nullopt;
-}
-
-std::string type_of(const Json* step) {
-  return token_text(member(step, "type")).value_or("");
+  return boolean(member(object, key)).value_or(otherwise);
 }
 
 Status parse(const char* name, const std::string& text, Json& json) {

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "core/base/test_folders.h"
 #include "runtime/decode/runtime_language_model.h"
 
 namespace edgellm {
@@ -24,18 +25,6 @@ struct Golden {
 };
 std::ostream& operator<<(std::ostream& out, const Golden& golden) {
   return out << golden.name;
-}
-
-fs::path shared_folder() {
-  if (const char* folder = std::getenv("EDGELLM_SHARED")) return folder;
-  if (const char* source = std::getenv("EDGELLM_SOURCE_DIR")) return fs::path(source) / ".." / "shared";
-  return {};
-}
-
-fs::path models_folder() {
-  if (const char* folder = std::getenv("EDGELLM_MODELS")) return folder;
-  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".cache" / "edgellm" / "models";
-  return {};
 }
 
 json read_json(const fs::path& path) {

@@ -14,15 +14,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/test_folders.h"
+
 namespace edgellm::parity {
 
 namespace fs = std::filesystem;
-
-inline fs::path models_folder() {
-  if (const char* folder = std::getenv("EDGELLM_MODELS")) return folder;
-  if (const char* home = std::getenv("HOME")) return fs::path(home) / ".cache" / "edgellm" / "models";
-  return {};
-}
 
 class LlamaCpp {
  public:
@@ -56,14 +52,7 @@ class LlamaCpp {
   }
 
  private:
-  static fs::path script() {
-    fs::path shared;
-    if (const char* folder = std::getenv("EDGELLM_SHARED"))
-      shared = folder;
-    else if (const char* source = std::getenv("EDGELLM_SOURCE_DIR"))
-      shared = fs::path(source) / ".." / "shared";
-    return shared / "tools" / "peer.py";
-  }
+  static fs::path script() { return shared_folder() / "tools" / "peer.py"; }
   static std::string quoted(const std::string& word) {
     std::string safe = "'";
     for (char c : word) safe += c == '\'' ? std::string("'\\''") : std::string(1, c);
