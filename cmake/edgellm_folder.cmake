@@ -35,7 +35,8 @@ function(edgellm_folder folder)
 endfunction()
 
 # Registers the GoogleTest cases of `program` with ctest. Tests find the repository and, where there is one, the folder
-# shared beside it through the environment variable set here. A label picks them out: ctest -L LABEL.
+# shared beside it through the environment variable set here; programs they run keep result records in the build
+# folder, not in the user's. A label picks them out: ctest -L LABEL.
 #
 #   edgellm_discover_tests(program [LABELS label])
 function(edgellm_discover_tests program)
@@ -47,5 +48,7 @@ function(edgellm_discover_tests program)
   endif()
   gtest_discover_tests(${program}
     TEST_PREFIX "${program}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-    PROPERTIES TIMEOUT 900 ${labels} ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+    PROPERTIES TIMEOUT 900 ${labels} 
+      ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}" ENVIRONMENT_MODIFICATION
+      "EDGELLM_RESULTS=set:${PROJECT_BINARY_DIR}/test-results")
 endfunction()

@@ -10,8 +10,8 @@ namespace {
 constexpr size_t kMostLines = 600;
 
 std::vector<SourceFile> all_sources() {
-  return read_sources({"core", "runtime", "compress", "evaluate", "plan", "recipes", "apps", "tests",
-                       "benchmarks", "scripts"},
+  return read_sources({"core", "runtime", "compress", "evaluate", "plan", "results", "recipes", "apps",
+                       "tests", "benchmarks", "scripts"},
                       {".h", ".cpp", ".py", ".sh"});
 }
 
