@@ -11,7 +11,6 @@ namespace edgellm {
 namespace {
 
 using Ids = std::vector<int32_t>;
-using Step = WordPieceModel::Step;
 // The views are of the model's tokens.
 using Index = std::unordered_map<std::string_view, int32_t>;
 
@@ -25,8 +24,6 @@ struct WordPieceTokenizer::State {
   explicit State(WordPieceModel read);
   Ids tokenize(std::string_view text, bool parse_special) const;
   void append_word(std::string_view word, Ids& ids) const;
-  WordPieceEncoding build(const std::vector<Step>& steps, Ids first, Ids second,
-                          const WordPieceOptions& options) const;
 
   WordPieceModel model;
   Index whole, continued;  // `continued`: without the "##"
@@ -93,42 +90,6 @@ Ids WordPieceTokenizer::State::tokenize(std::string_view text, bool parse_specia
   return ids;
 }
 
-WordPieceEncoding WordPieceTokenizer::State::build(const std::vector<Step>& steps, Ids first, Ids second,
-                                                   const WordPieceOptions& options) const {
-  auto is_token = [](const Step& step) { return step.kind == Step::Kind::token; };
-  size_t n_special =
-      options.add_special ? size_t(std::count_if(steps.begin(), steps.end(), is_token)) : size_t{0};
-  size_t n_left = options.most_tokens - std::min(options.most_tokens, n_special);
-  if (first.size() + second.size() > n_left) {
-    // What removing one token at a time from the longer text ends with.
-    size_t half = n_left / 2, rest = n_left - half;
-    if (second.size() <= half)
-      first.resize(n_left - second.size());
-    else if (first.size() <= rest)
-      second.resize(n_left - first.size());
-    else
-      first.resize(rest), second.resize(half);
-  }
-  WordPieceEncoding encoding;
-  auto append = [&](const Ids& ids, int32_t segment) {
-    encoding.ids.insert(encoding.ids.end(), ids.begin(), ids.end());
-    encoding.segments.resize(encoding.ids.size(), segment);
-  };
-  for (const Step& step : steps) {
-    switch (step.kind) {
-      case Step::Kind::first_text:
-        append(first, step.segment);
-        break;
-      case Step::Kind::second_text:
-        append(second, step.segment);
-        break;
-      case Step::Kind::token:
-        if (options.add_special) append({step.id}, step.segment);
-    }
-  }
-  return encoding;
-}
-
 Result<WordPieceTokenizer> WordPieceTokenizer::from_files(const WordPieceFiles& files) {
   EDGELLM_ASSIGN_OR_RETURN(WordPieceModel model, read_word_piece_model(files));
   return WordPieceTokenizer(std::make_unique<State>(std::move(model)));
@@ -156,14 +117,14 @@ WordPieceTokenizer::WordPieceTokenizer(WordPieceTokenizer&&) noexcept = default;
 WordPieceTokenizer& WordPieceTokenizer::operator=(WordPieceTokenizer&&) noexcept = default;
 WordPieceTokenizer::~WordPieceTokenizer() = default;
 
-WordPieceEncoding WordPieceTokenizer::encode(std::string_view text, const WordPieceOptions& options) const {
-  return state_->build(state_->model.single, state_->tokenize(text, options.parse_special), {}, options);
+EncodedText WordPieceTokenizer::encode(std::string_view text, const EncodedTextOptions& options) const {
+  return state_->model.layout.fill(state_->tokenize(text, options.parse_special), options);
 }
 
-WordPieceEncoding WordPieceTokenizer::encode_pair(std::string_view first, std::string_view second,
-                                                  const WordPieceOptions& options) const {
-  return state_->build(state_->model.pair, state_->tokenize(first, options.parse_special),
-                       state_->tokenize(second, options.parse_special), options);
+EncodedText WordPieceTokenizer::encode_pair(std::string_view first, std::string_view second,
+                                            const EncodedTextOptions& options) const {
+  return state_->model.layout.fill(state_->tokenize(first, options.parse_special),
+                                   state_->tokenize(second, options.parse_special), options);
 }
 
 size_t WordPieceTokenizer::n_vocabulary() const {

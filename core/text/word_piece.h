@@ -12,19 +12,9 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/text/token_template.h"
 
 namespace edgellm {
-
-struct WordPieceOptions {
-  bool add_special = true;    // "[CLS] text [SEP]", or what tokenizer.json puts around the text
-  bool parse_special = true;  // "[MASK]" in the text is the token of that name, not a bracket and letters
-  size_t most_tokens = size_t(-1);  // special ones included; the texts give way, the special tokens stay
-};
-
-struct WordPieceEncoding {
-  std::vector<int32_t> ids;       // [tokens]
-  std::vector<int32_t> segments;  // [tokens], 0: first text, 1: second
-};
 
 // Contents of a Hugging Face folder's files; an empty one counts as absent. tokenizer.json goes before
 // vocab.txt; its own truncation and padding are left to the caller.
@@ -45,10 +35,10 @@ class WordPieceTokenizer {
   WordPieceTokenizer& operator=(WordPieceTokenizer&&) noexcept;
   ~WordPieceTokenizer();
 
-  WordPieceEncoding encode(std::string_view text, const WordPieceOptions& options = {}) const;
+  EncodedText encode(std::string_view text, const EncodedTextOptions& options = {}) const;
   // Tokens over the limit are taken from the end of the longer text, from the second when both are equal.
-  WordPieceEncoding encode_pair(std::string_view first, std::string_view second,
-                                const WordPieceOptions& options = {}) const;
+  EncodedText encode_pair(std::string_view first, std::string_view second,
+                          const EncodedTextOptions& options = {}) const;
 
   size_t n_vocabulary() const;
   // The token's text, "##" included; empty for a number outside the vocabulary.

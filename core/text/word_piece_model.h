@@ -6,27 +6,20 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/text/added_tokens.h"
+#include "core/text/token_template.h"
 #include "core/text/word_piece.h"
-#include "core/text/word_piece_added_tokens.h"
 #include "core/text/word_piece_normalizer.h"
 
 namespace edgellm {
 
 struct WordPieceModel {
-  // One place of a template: a text, or a special token.
-  struct Step {
-    enum class Kind { first_text, second_text, token };
-    Kind kind = Kind::token;
-    int32_t id = -1;  // of a token
-    int32_t segment = 0;
-  };
-
   std::vector<std::string> tokens;  // by number; empty where there is none
   std::string continuation = "##";
   size_t most_characters = 100;  // a word of more is unknown
   BertNormalizer normalizer;
   std::vector<AddedToken> added;
-  std::vector<Step> single, pair;
+  TokenTemplate layout;
   int32_t unknown = -1, classification = -1, separator = -1, padding = -1, mask = -1;
 };
 

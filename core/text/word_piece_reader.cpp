@@ -1,6 +1,5 @@
 // tokenizer.json, or vocab.txt with tokenizer_config.json, to a WordPieceModel.
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,7 +12,6 @@ namespace edgellm {
 namespace {
 
 using Json = nlohmann::json;
-using Step = WordPieceModel::Step;
 
 bool flag(const Json* object, const char* key, bool otherwise) {
   return boolean(member(object, key)).value_or(otherwise);
@@ -38,16 +36,9 @@ class Reader {
   Status read_json();
   Status read_vocabulary(const Json& model);
   Status read_normalizer();
-  Status read_added_token(const Json& token, std::optional<int64_t> id);
-  Status read_post_processor();
-  Status read_bert_processing(const Json& step);
-  Status read_template(const Json& step);
-  Status read_steps(const Json& step, const char* key, std::vector<Step>& steps);
-  Status add_special_token(std::string_view step, int64_t id, int32_t segment, std::vector<Step>& steps);
   Status add_token(int64_t id, const std::string& text);
   int32_t find(const std::string& text) const;
   std::string role_name(const char* role, const char* otherwise) const;
-  void surround(int32_t classification, int32_t separator);
 
   const WordPieceFiles& files_;
   Json tokenizer_, config_;
@@ -80,15 +71,6 @@ std::string Reader::role_name(const char* role, const char* otherwise) const {
   return token_text(member(&config_, role)).value_or(otherwise);
 }
 
-// [CLS] A [SEP] and [CLS] A [SEP] B [SEP].
-void Reader::surround(int32_t classification, int32_t separator) {
-  using enum Step::Kind;
-  made_.single = {{token, classification, 0}, {first_text, -1, 0}, {token, separator, 0}};
-  made_.pair = made_.single;
-  made_.pair.push_back({second_text, -1, 1});
-  made_.pair.push_back({token, separator, 1});
-}
-
 // vocab.txt: a token a line, its number is the line's, from 0.
 Status Reader::read_lines() {
   std::string_view rest = files_.vocabulary;
@@ -111,7 +93,7 @@ Status Reader::read_lines() {
   for (const std::string& name : {cls, sep, role_name("unk_token", "[UNK]"), role_name("pad_token", "[PAD]"),
                                   role_name("mask_token", "[MASK]")})
     if (int32_t id = find(name); id >= 0) made_.added.push_back({.text = name, .id = id, .special = true});
-  surround(find(cls), find(sep));
+  made_.layout = TokenTemplate::bert(find(cls), find(sep));
   return {};
 }
 
@@ -158,109 +140,19 @@ Status Reader::read_normalizer() {
   return {};
 }
 
-Status Reader::read_added_token(const Json& token, std::optional<int64_t> id) {
-  std::optional<std::string> text = token_text(&token);
-  if (!id || !text || text->empty())
-    return Error{"tokenizer.json: an added token lacks its number or content"};
-  bool is_piece = find(*text) >= 0;
-  EDGELLM_RETURN_IF_ERROR(add_token(*id, *text));
-  bool special = flag(&token, "special", false);
-  made_.added.push_back({.text = *text,
-                         .id = int32_t(*id),
-                         .special = special,
-                         .is_piece = is_piece,
-                         .single_word = flag(&token, "single_word", false),
-                         .strips_left = flag(&token, "lstrip", false),
-                         .strips_right = flag(&token, "rstrip", false),
-                         .normalized = flag(&token, "normalized", !special)});
-  return {};
-}
-
-Status Reader::add_special_token(std::string_view step, int64_t id, int32_t segment,
-                                 std::vector<Step>& steps) {
-  if (id < 0 || size_t(id) >= made_.tokens.size())
-    return Error{fmt::format(
-        "tokenizer.json: post_processor: the number {} of '{}' is outside the vocabulary", id, step)};
-  steps.push_back({Step::Kind::token, int32_t(id), segment});
-  return {};
-}
-
-// {"type": "BertProcessing", "sep": ["[SEP]", 102], "cls": ["[CLS]", 101]}
-Status Reader::read_bert_processing(const Json& step) {
-  std::array<std::vector<Step>, 2> tokens;
-  for (size_t i = 0; i < 2; ++i) {
-    const char* key = i == 0 ? "cls" : "sep";
-    const Json* token = member(&step, key);
-    std::optional<int64_t> id;
-    if (token && token->is_array() && token->size() == 2) id = integer(&(*token)[1]);
-    EDGELLM_RETURN_IF_ERROR(add_special_token(key, id.value_or(-1), 0, tokens[i]));
-  }
-  surround(tokens[0][0].id, tokens[1][0].id);
-  return {};
-}
-
-// "single" or "pair" of a template: [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id":
-// "A", ...
-Status Reader::read_steps(const Json& step, const char* key, std::vector<Step>& steps) {
-  const Json* places = member(&step, key);
-  if (!places || !places->is_array())
-    return Error{fmt::format("tokenizer.json: post_processor.{} is missing or no array", key)};
-  size_t n_first = 0, n_second = 0;
-  for (const Json& place : *places) {
-    const Json *token = member(&place, "SpecialToken"), *text = member(&place, "Sequence");
-    const Json* named = token ? token : text;
-    std::optional<std::string> name = token_text(member(named, "id"));
-    int64_t segment = integer(member(named, "type_id")).value_or(0);
-    if (!name || segment < 0 || segment > INT32_MAX)
-      return Error{fmt::format("tokenizer.json: post_processor.{} has a place of an unknown kind", key)};
-    if (token) {
-      const Json* ids = member(member(member(&step, "special_tokens"), name->c_str()), "ids");
-      if (!ids || !ids->is_array())
-        return Error{fmt::format("tokenizer.json: post_processor.special_tokens lacks '{}'", *name)};
-      for (const Json& id : *ids)
-        EDGELLM_RETURN_IF_ERROR(add_special_token(*name, integer(&id).value_or(-1), int32_t(segment), steps));
-    } else {
-      bool second = *name == "B";
-      ++(second ? n_second : n_first);
-      steps.push_back({second ? Step::Kind::second_text : Step::Kind::first_text, -1, int32_t(segment)});
-    }
-  }
-  size_t n_second_wanted = std::string_view(key) == "pair" ? 1 : 0;
-  if (n_first != 1 || n_second != n_second_wanted)
-    return Error{fmt::format("tokenizer.json: post_processor.{} does not have each text once", key)};
-  return {};
-}
-
-Status Reader::read_template(const Json& step) {
-  EDGELLM_RETURN_IF_ERROR(read_steps(step, "single", made_.single));
-  return read_steps(step, "pair", made_.pair);
-}
-
-Status Reader::read_post_processor() {
-  using enum Step::Kind;
-  const Json* step = member(&tokenizer_, "post_processor");
-  if (!step) {
-    made_.single = {{first_text, -1, 0}};
-    made_.pair = {{first_text, -1, 0}, {second_text, -1, 1}};
-    return {};
-  }
-  std::string type = type_of(step);
-  if (type == "BertProcessing") return read_bert_processing(*step);
-  if (type == "TemplateProcessing") return read_template(*step);
-  return Error{fmt::format(
-      "tokenizer.json: wanted a post_processor of type 'BertProcessing' or 'TemplateProcessing', got '{}'",
-      type)};
-}
-
 Status Reader::read_json() {
   const Json* model = member(&tokenizer_, "model");
   if (!model) return Error{"tokenizer.json: it has no model"};
   EDGELLM_RETURN_IF_ERROR(read_vocabulary(*model));
   EDGELLM_RETURN_IF_ERROR(read_normalizer());
-  if (const Json* added = member(&tokenizer_, "added_tokens"); added && added->is_array())
-    for (const Json& token : *added)
-      EDGELLM_RETURN_IF_ERROR(read_added_token(token, integer(member(&token, "id"))));
-  return read_post_processor();
+  EDGELLM_ASSIGN_OR_RETURN(made_.added, read_added_tokens(member(&tokenizer_, "added_tokens")));
+  for (AddedToken& token : made_.added) {
+    token.is_piece = find(token.text) >= 0;
+    EDGELLM_RETURN_IF_ERROR(add_token(token.id, token.text));
+  }
+  EDGELLM_ASSIGN_OR_RETURN(made_.layout,
+                           read_token_template(member(&tokenizer_, "post_processor"), made_.tokens.size()));
+  return {};
 }
 
 Result<WordPieceModel> Reader::read() {

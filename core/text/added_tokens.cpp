@@ -1,7 +1,11 @@
-#include "core/text/word_piece_added_tokens.h"
+#include "core/text/added_tokens.h"
 
 #include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <optional>
 
+#include "core/text/hugging_face_json.h"
 #include "core/text/word_piece_normalizer.h"
 
 namespace edgellm {
@@ -43,6 +47,31 @@ size_t n_bytes_white_after(std::string_view text) {
 }
 
 }  // namespace
+
+Result<std::vector<AddedToken>> read_added_tokens(const nlohmann::json* list) {
+  std::vector<AddedToken> tokens;
+  if (!list || !list->is_array()) return tokens;
+  for (const nlohmann::json& token : *list) {
+    std::optional<int64_t> id = integer(member(&token, "id"));
+    std::optional<std::string> text = token_text(&token);
+    if (!id || !text || text->empty())
+      return Error{"tokenizer.json: an added token lacks its number or content"};
+    if (*id < 0 || *id >= kMostTokens)
+      return Error{fmt::format("tokenizer.json: the number {} of token '{}' is out of range", *id, *text)};
+    auto flag = [&](const char* key, bool otherwise) {
+      return boolean(member(&token, key)).value_or(otherwise);
+    };
+    bool special = flag("special", false);
+    tokens.push_back({.text = *text,
+                      .id = int32_t(*id),
+                      .special = special,
+                      .single_word = flag("single_word", false),
+                      .strips_left = flag("lstrip", false),
+                      .strips_right = flag("rstrip", false),
+                      .normalized = flag("normalized", !special)});
+  }
+  return tokens;
+}
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& token) { return token.text.empty(); });

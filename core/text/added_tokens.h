@@ -3,9 +3,12 @@
 
 #include <array>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/base/result.h"
 
 namespace edgellm {
 
@@ -19,6 +22,9 @@ struct AddedToken {
   bool strips_right = false;  // takes the white space after it
   bool normalized = false;    // looked for in the normalized text, not in the original
 };
+
+// "added_tokens" of tokenizer.json; none for null. Whether they are pieces too is for the caller to say.
+Result<std::vector<AddedToken>> read_added_tokens(const nlohmann::json* list);
 
 class AddedTokens {
  public:
