@@ -125,7 +125,8 @@ Status Converter::add_token(int64_t id, Token token) {
 }
 
 Status Converter::read_sentencepiece() {
-  EDGELLM_ASSIGN_OR_RETURN(SentencePieceModel model, parse_sentencepiece_model(files_.sentencepiece));
+  EDGELLM_ASSIGN_OR_RETURN(SentencePieceModel model,
+                           parse_sentencepiece_model(files_.sentencepiece, SentencePieceKind::byte_pair));
   for (size_t i = 0; i < model.pieces.size(); ++i) {
     SentencePieceModel::Piece& piece = model.pieces[i];
     EDGELLM_RETURN_IF_ERROR(

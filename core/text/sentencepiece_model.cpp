@@ -71,13 +71,12 @@ class FieldReader {
   bool ok_ = true;
 };
 
-constexpr uint64_t kBytePair = 2;  // of trainer_spec.model_type; 1 is unigram
-
 }  // namespace
 
-Result<SentencePieceModel> parse_sentencepiece_model(std::string_view bytes) {
+Result<SentencePieceModel> parse_sentencepiece_model(std::string_view bytes, SentencePieceKind wanted,
+                                                     std::string_view name) {
   SentencePieceModel model;
-  const Error damaged{"tokenizer.model: this is no SentencePiece model, or it is cut short"};
+  const Error damaged{fmt::format("{}: this is no SentencePiece model, or it is cut short", name)};
   uint64_t kind = 1;
   FieldReader fields(bytes);
   while (fields.next()) {
@@ -90,26 +89,35 @@ Result<SentencePieceModel> parse_sentencepiece_model(std::string_view bytes) {
         if (inner.number == 3) piece.type = int32_t(inner.integer);
       }
       if (piece.type < 1 || piece.type > 6)
-        return Error{fmt::format("tokenizer.model: piece {} has the unknown type {}", model.pieces.size(),
-                                 piece.type)};
+        return Error{
+            fmt::format("{}: piece {} has the unknown type {}", name, model.pieces.size(), piece.type)};
       model.pieces.push_back(std::move(piece));
     } else if (fields.number == 2) {
       while (inner.next()) {
         if (inner.number == 3) kind = inner.integer;
+        if (inner.number == 24) model.treat_whitespace_as_suffix = inner.integer != 0;
+        if (inner.number == 35) model.byte_fallback = inner.integer != 0;
         if (inner.number == 40) model.unknown = int32_t(inner.integer);
         if (inner.number == 41) model.bos = int32_t(inner.integer);
         if (inner.number == 42) model.eos = int32_t(inner.integer);
         if (inner.number == 43) model.pad = int32_t(inner.integer);
       }
     } else if (fields.number == 3) {
-      while (inner.next())
+      while (inner.next()) {
+        if (inner.number == 2) model.character_map = inner.bytes;
         if (inner.number == 3) model.add_dummy_prefix = inner.integer != 0;
+        if (inner.number == 4) model.remove_extra_whitespaces = inner.integer != 0;
+        if (inner.number == 5) model.escape_whitespaces = inner.integer != 0;
+      }
     }
     if (!inner.ok()) return damaged;
   }
   if (!fields.ok() || model.pieces.empty()) return damaged;
-  if (kind != kBytePair)
-    return Error{fmt::format("tokenizer.model: wanted a model of the byte pair kind (2), got kind {}", kind)};
+  if (kind != uint64_t(wanted)) {
+    bool unigram = wanted == SentencePieceKind::unigram;
+    return Error{fmt::format("{}: wanted a model of the {} kind ({}), got kind {}", name,
+                             unigram ? "unigram" : "byte pair", int(wanted), kind)};
+  }
   return model;
 }
 

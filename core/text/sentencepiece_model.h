@@ -20,10 +20,20 @@ struct SentencePieceModel {
   };
   std::vector<Piece> pieces;
   int32_t unknown = 0, bos = 1, eos = 2, pad = -1;
-  bool add_dummy_prefix = true;
+  bool byte_fallback = false;               // unknown characters become the pieces of their bytes
+  bool treat_whitespace_as_suffix = false;  // U+2581 ends a word, where it else begins one
+
+  // How a text is made plain: see sentencepiece_normalizer.h.
+  bool add_dummy_prefix = true, remove_extra_whitespaces = true, escape_whitespaces = true;
+  std::string character_map;  // "precompiled_charsmap"
 };
 
-// Error for a file cut short or of another kind, and for a model that is not of the byte pair kind.
-Result<SentencePieceModel> parse_sentencepiece_model(std::string_view bytes);
+// The numbers of trainer_spec.model_type.
+enum class SentencePieceKind { unigram = 1, byte_pair = 2 };
+
+// `name`: the file's, for messages. Error for a file cut short or of another kind, and for a model that is
+// not of the wanted kind.
+Result<SentencePieceModel> parse_sentencepiece_model(std::string_view bytes, SentencePieceKind wanted,
+                                                     std::string_view name = "tokenizer.model");
 
 }  // namespace edgellm

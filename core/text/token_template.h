@@ -18,6 +18,8 @@ struct EncodedText {
 struct EncodedTextOptions {
   bool add_special = true;    // put the template's special tokens around the text
   bool parse_special = true;  // "[MASK]" in the text is the token of that name, not a bracket and letters
+  // Byte-level BPE only: a text that does not begin with white space gets a space before it.
+  bool add_prefix_space = false;
   size_t most_tokens = size_t(-1);  // special ones included; the texts give way, the special tokens stay
 };
 
