@@ -73,7 +73,8 @@ const bool kRegistered = [] {
   struct Size {
     size_t n_rows, n_columns, n_tokens;
   };
-  const Size sizes[] = {{151936, 1536, 1}, {8960, 1536, 512}, {1536, 8960, 512}, {8960, 1536, 8}};
+  const Size sizes[] = {{151936, 1536, 1}, {8960, 1536, 512}, {1536, 8960, 512},
+                        {8960, 1536, 4},   {8960, 1536, 8},   {8960, 1536, 16}};
   for (const Kernels* table : usable_kernels()) {
     for (const TensorTypeInfo& type : tensor_types()) {
       if (!type.decode) continue;

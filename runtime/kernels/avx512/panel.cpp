@@ -4,7 +4,6 @@
 
 #include "core/blocks/binary.h"
 #include "core/blocks/iq4.h"
-#include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
 #include "runtime/kernels/avx512/vectors.h"
 
@@ -103,110 +102,6 @@ inline void unpack(const BlockQ2_0& block, uint8_t* codes) {
   store(codes, _mm512_add_epi8(_mm512_and_si512(spread, _mm512_set1_epi8(3)), _mm512_set1_epi8(127)));
 }
 
-// Formats of 256: codes, scales and mins of one row.
-inline void store_scales(Row& row, __m256i integers, float scale) {
-  _mm256_storeu_ps(row.scales, _mm256_mul_ps(_mm256_cvtepi32_ps(integers), _mm256_set1_ps(scale)));
-}
-
-inline void set_min_scale(Row& row, uint16_t half) {
-  const float min = half_value(half);
-  memcpy(row.mins + 8, &min, sizeof(min));
-}
-
-// Words i and i + 1 of 16, eight times each: the sub-scales of 32 values.
-inline __m256i two_words(__m256i words, int i) {
-  const __m256i places = _mm256_setr_epi16(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
-  return _mm256_permutexvar_epi16(_mm256_add_epi16(places, _mm256_set1_epi16(int16_t(i))), words);
-}
-
-inline __m256i two_bit_codes(const uint8_t* codes, int k) {
-  return _mm256_and_si256(_mm256_srli_epi16(load_half(codes + 32 * (k / 4)), 2 * (k % 4)),
-                          _mm256_set1_epi8(3));
-}
-
-// Codes times sub-scales are at most 45 and stand for codes.
-inline void unpack(const BlockQ2_K& block, Row& row) {
-  __m128i sub = load_quarter(block.sub_scales);
-  __m256i sub_scales = _mm256_cvtepu8_epi16(low_codes(sub));
-  // Two products in a word: the lower one leaves no carry.
-  for (int k = 0; k < 8; ++k)
-    store(row.codes + 32 * k,
-          _mm256_mullo_epi16(two_bit_codes(block.codes, k), two_words(sub_scales, 2 * k)));
-  store(row.mins, _mm256_cvtepu8_epi16(high_codes(sub)));
-  row.scales[0] = half_value(block.scale);
-  set_min_scale(row, block.min);
-}
-
-// sub-scale * (code - 4) lies in -124..128, so 128 less it is a byte; the scale changes its sign.
-inline void unpack(const BlockQ3_K& block, Row& row) {
-  __m128i sub = q3_k_scales(load_quarter(block.codes + 62));
-  __m256i sub_scales = _mm256_cvtepi8_epi16(sub);
-  __m256i high = load_half(block.high_bits);
-  const __m256i low_bytes = _mm256_set1_epi16(0x00ff);
-  for (int k = 0; k < 8; ++k) {
-    __m256i third = _mm256_and_si256(_mm256_srli_epi16(high, k), _mm256_set1_epi8(1));
-    __m256i codes = _mm256_or_si256(two_bit_codes(block.codes, k), _mm256_slli_epi16(third, 2));
-    codes = _mm256_sub_epi8(codes, _mm256_set1_epi8(4));
-    __m256i scales = two_words(sub_scales, 2 * k);
-    __m256i even = _mm256_and_si256(_mm256_mullo_epi16(codes, scales), low_bytes);
-    __m256i odd = _mm256_mullo_epi16(_mm256_andnot_si256(low_bytes, codes), scales);
-    store(row.codes + 32 * k, _mm256_sub_epi8(_mm256_set1_epi8(int8_t(-128)), _mm256_or_si256(even, odd)));
-  }
-  row.scales[0] = -half_value(block.scale);
-}
-
-inline void unpack_sub_scales(const void* block, Row& row) {
-  __m128i header = load_quarter(block), sub = scales_and_mins(header);
-  store_scales(row, _mm256_cvtepu8_epi32(sub), half_value(uint16_t(_mm_extract_epi16(header, 0))));
-  store(row.mins, _mm_cvtepu8_epi16(_mm_srli_si128(sub, 8)));
-  set_min_scale(row, uint16_t(_mm_extract_epi16(header, 1)));
-}
-
-inline void unpack(const BlockQ4_K& block, Row& row) {
-  unpack_sub_scales(&block, row);
-  for (int pair = 0; pair < 4; ++pair) {
-    __m256i bytes = load_half(block.codes + 32 * pair);
-    store(row.codes + 64 * pair, low_codes(bytes));
-    store(row.codes + 64 * pair + 32, high_codes(bytes));
-  }
-}
-
-inline void unpack(const BlockQ5_K& block, Row& row) {
-  unpack_sub_scales(&block, row);
-  __m256i high = load_half(block.high_bits);
-  const __m256i one = _mm256_set1_epi8(1);
-  for (int pair = 0; pair < 4; ++pair) {
-    __m256i bytes = load_half(block.codes + 32 * pair);
-    __m256i first = _mm256_slli_epi16(_mm256_and_si256(_mm256_srli_epi16(high, 2 * pair), one), 4);
-    __m256i second = _mm256_slli_epi16(_mm256_and_si256(_mm256_srli_epi16(high, 2 * pair + 1), one), 4);
-    store(row.codes + 64 * pair, _mm256_or_si256(low_codes(bytes), first));
-    store(row.codes + 64 * pair + 32, _mm256_or_si256(high_codes(bytes), second));
-  }
-}
-
-inline void unpack(const BlockQ6_K& block, Row& row) {
-  const __m256i three = _mm256_set1_epi8(3), offset = _mm256_set1_epi8(96);
-  for (int k = 0; k < 8; ++k) {
-    __m256i bytes = load_half(block.low_bits + 64 * (k / 4) + 32 * (k % 2));
-    __m256i low = k % 4 < 2 ? low_codes(bytes) : high_codes(bytes);
-    __m256i high =
-        _mm256_and_si256(_mm256_srli_epi16(load_half(block.high_bits + 32 * (k / 4)), 2 * (k % 4)), three);
-    store(row.codes + 32 * k, _mm256_add_epi8(_mm256_or_si256(low, _mm256_slli_epi16(high, 4)), offset));
-  }
-  __m512 scales = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(load_quarter(block.sub_scales)));
-  _mm512_storeu_ps(row.scales, _mm512_mul_ps(scales, _mm512_set1_ps(half_value(block.scale))));
-}
-
-inline void unpack(const BlockIQ4_XS& block, Row& row) {
-  const __m128i levels = iq4_levels();
-  for (int sub = 0; sub < 8; ++sub) {
-    __m128i bytes = load_quarter(block.codes + 16 * sub);
-    store(row.codes + 32 * sub, _mm_shuffle_epi8(levels, low_codes(bytes)));
-    store(row.codes + 32 * sub + 16, _mm_shuffle_epi8(levels, high_codes(bytes)));
-  }
-  store_scales(row, iq4_xs_scales(&block), half_value(block.scale));
-}
-
 // The same half float of eight blocks in a row, or of fewer, as floats.
 template <class Block>
 inline __m256 values_of(const Block* blocks, uint16_t Block::*half, size_t n) {
@@ -229,9 +124,7 @@ constexpr bool kHasMins = requires {
 template <class Block>
 inline void unpack_row(const uint8_t* bytes, size_t n_columns, Row row) {
   auto blocks = reinterpret_cast<const Block*>(bytes);
-  if constexpr (Block::n_values == 256) {
-    unpack(*blocks, row);
-  } else if constexpr (Block::n_values == 64) {
+  if constexpr (Block::n_values == 64) {
     const size_t n = n_columns / 64;
     for (size_t b = 0; b < n; ++b) {
       unpack(blocks[b], row.codes + 64 * b);
@@ -290,18 +183,8 @@ void fill_panel_block(TensorType type, const uint8_t* blocks, size_t row_bytes, 
       return fill<BlockIQ4_NL>(blocks, row_bytes, n_rows, n_columns, panel);
     case TensorType::Q2_0:
       return fill<BlockQ2_0>(blocks, row_bytes, n_rows, n_columns, panel);
-    case TensorType::Q2_K:
-      return fill<BlockQ2_K>(blocks, row_bytes, n_rows, n_columns, panel);
-    case TensorType::Q3_K:
-      return fill<BlockQ3_K>(blocks, row_bytes, n_rows, n_columns, panel);
-    case TensorType::Q4_K:
-      return fill<BlockQ4_K>(blocks, row_bytes, n_rows, n_columns, panel);
-    case TensorType::Q5_K:
-      return fill<BlockQ5_K>(blocks, row_bytes, n_rows, n_columns, panel);
-    case TensorType::Q6_K:
-      return fill<BlockQ6_K>(blocks, row_bytes, n_rows, n_columns, panel);
     default:
-      return fill<BlockIQ4_XS>(blocks, row_bytes, n_rows, n_columns, panel);
+      return fill_panel_of_k_quants(type, blocks, row_bytes, n_rows, panel);
   }
 }
 

@@ -31,5 +31,8 @@ struct alignas(64) PanelBlock {
 // zero or left as they are.
 void fill_panel_block(TensorType type, const uint8_t* blocks, size_t row_bytes, size_t n_rows,
                       size_t n_columns, PanelBlock& panel);
+// The same for the formats of 256.
+void fill_panel_of_k_quants(TensorType type, const uint8_t* blocks, size_t row_bytes, size_t n_rows,
+                            PanelBlock& panel);
 
 }  // namespace edgellm::avx512

@@ -48,6 +48,26 @@ struct Output {
   bool add;  // to what is there
 };
 
+// Weights of the panel to come are fetched a few lines at a time while tiles are computed: many at once would
+// fill the queue of misses and hold up everything else.
+class Prefetcher {
+ public:
+  // step() will be called about n_steps times.
+  Prefetcher(const uint8_t* first, size_t n_bytes, size_t n_steps)
+      : next_(reinterpret_cast<uintptr_t>(first)),
+        end_(next_ + n_bytes),
+        n_bytes_each_((n_bytes / 64 + n_steps) / n_steps * 64) {}
+  void step() {
+    const uintptr_t end = next_ + n_bytes_each_ < end_ ? next_ + n_bytes_each_ : end_;
+    for (; next_ < end; next_ += 64) _mm_prefetch(reinterpret_cast<const char*>(next_), _MM_HINT_T1);
+  }
+
+ private:
+  uintptr_t next_, end_;
+  size_t n_bytes_each_;
+};
+constexpr size_t kPrefetchColumns = 32;  // of a tile to a step
+
 template <class T>
 inline T value_at(const uint8_t* bytes) {
   T value;
@@ -73,7 +93,8 @@ inline __m512i start_of_group(const uint8_t* biases, size_t group) {
 }
 
 template <class S, size_t n_tokens>
-void multiply_tile(const PanelBlock& panel, size_t n_columns, const Tokens& tokens, const Output& output) {
+void multiply_tile(const PanelBlock& panel, size_t n_columns, const Tokens& tokens, const Output& output,
+                   Prefetcher& prefetcher) {
   __m512 acc[n_tokens][2];
   for (size_t t = 0; t < n_tokens; ++t) acc[t][0] = acc[t][1] = _mm512_setzero_ps();
   const size_t n_groups = S::group == 256 ? 1 : n_columns / S::group;
@@ -84,6 +105,7 @@ void multiply_tile(const PanelBlock& panel, size_t n_columns, const Tokens& toke
     for (size_t t = 0; t < n_tokens; ++t)
       dots[t][0] = dots[t][1] = start_of_group<S>(tokens.biases + t * tokens.stride, g);
     for (size_t k = 0; k < S::group / 4; ++k, codes += 4, weights += 4 * kPanelRows) {
+      if ((g * S::group / 4 + k) % (kPrefetchColumns / 4) == 0) prefetcher.step();
       __m512i low = _mm512_load_si512(weights), high = _mm512_load_si512(weights + 64);
       for (size_t t = 0; t < n_tokens; ++t) {
         __m512i activations = splat_bytes(codes + t * tokens.stride);
@@ -149,7 +171,7 @@ void multiply_tile(const PanelBlock& panel, size_t n_columns, const Tokens& toke
   }
 }
 
-using Tile = void (*)(const PanelBlock&, size_t, const Tokens&, const Output&);
+using Tile = void (*)(const PanelBlock&, size_t, const Tokens&, const Output&, Prefetcher&);
 
 // The token's planes from a block of 256 columns on.
 template <class S>
@@ -184,6 +206,7 @@ void multiply(const MatrixProduct& p) {
   const size_t row_bytes = p.n_columns / type.n_values_per_block * type.n_bytes_per_block;
   const size_t block_bytes = kPanelColumns / type.n_values_per_block * type.n_bytes_per_block;
   const size_t n_blocks = (p.n_columns + kPanelColumns - 1) / kPanelColumns;
+  const size_t n_tiles = (p.n_tokens + kTokens - 1) / kTokens;
   auto columns_of = [&](size_t block) {
     const size_t left = p.n_columns - block * kPanelColumns;
     return left < kPanelColumns ? left : kPanelColumns;
@@ -195,17 +218,19 @@ void multiply(const MatrixProduct& p) {
     auto rows = static_cast<const uint8_t*>(p.weights) + row * row_bytes;
     for (size_t first = 0; first < n_blocks; first += kBlocks) {
       const size_t n = n_blocks - first < kBlocks ? n_blocks - first : kBlocks;
-      for (size_t b = 0; b < n; ++b) {
-        prefetch(rows + kPanelRows * (row_bytes + (first + b) * block_bytes), kPanelRows * block_bytes);
+      for (size_t b = 0; b < n; ++b)
         fill_panel_block(p.type, rows + (first + b) * block_bytes, row_bytes, n_rows, columns_of(first + b),
                          panel[b]);
-      }
+      // In the order in which they lie.
+      Prefetcher prefetcher(rows + kPanelRows * (row_bytes + first * block_bytes),
+                            kPanelRows * n * block_bytes, n_tiles * n * (kPanelColumns / kPrefetchColumns));
       for (size_t token = 0; token < p.n_tokens; token += kTokens) {
         const size_t n_tokens = p.n_tokens - token < kTokens ? p.n_tokens - token : kTokens;
         Output output = {p.output + token * p.output_stride + row, p.output_stride, __mmask16(row_mask),
                          __mmask16(row_mask >> 16), first > 0};
         for (size_t b = 0; b < n; ++b) {
-          tiles[n_tokens](panel[b], columns_of(first + b), tokens_at<S>(p, planes, token, first + b), output);
+          tiles[n_tokens](panel[b], columns_of(first + b), tokens_at<S>(p, planes, token, first + b), output,
+                          prefetcher);
           output.add = true;
         }
       }
