@@ -9,12 +9,12 @@
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ pkg-config nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev
-  libxxhash-dev libcli11-dev libedit-dev)
+  libxxhash-dev libseccomp-dev libcli11-dev libedit-dev)
 quickstart_packages=(python3-pip unzip)
-test_packages=(libgtest-dev ccache)
+test_packages=(libgtest-dev ccache python3)
 # Another CPU's compiler, libraries and emulator; a machine that is arm64 itself tests its kernels directly.
 cross_packages=(g++-aarch64-linux-gnu libfmt-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libxxhash-dev:arm64
-  libgtest-dev:arm64)
+  libseccomp-dev:arm64 libgtest-dev:arm64)
 
 die() { printf 'install_packages: %s\n' "$@" >&2; exit 1; }
 
