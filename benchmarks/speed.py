@@ -21,7 +21,7 @@ def ours(a, model, threads):
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "bench.json"
         subprocess.run([a.edgellm, "bench", model, "--prompt", str(a.prompt), "--generate", str(a.generate),
-                        "--threads", str(threads), "--runs", "1", "--json", out],
+                        "--threads", str(threads), "--runs", "1", "--no-results", "--json", out],
                        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         j = json.loads(out.read_text())
     r = j["results"][0]

@@ -32,6 +32,7 @@ Result<MeasuredRun> measure_run(const std::filesystem::path& model, const Measur
                                         std::string(to_string(options.kv_type)),
                                         "--runs",
                                         "1",
+                                        "--no-results",
                                         "--json",
                                         report.string()};
   if (options.n_threads) {

@@ -3,27 +3,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "apps/cli/machine.h"
-#include "core/base/thread_pool.h"
+#include "core/base/build_description.h"
+#include "core/base/machine.h"
 #include "recipes/recorded_model.h"
 #include "results/results_folder.h"
 #include "runtime/kernels/kernels.h"
 
 namespace edgellm {
 namespace {
-
-std::string build_text() {
-#if defined(__clang__)
-  std::string compiler = fmt::format("clang {}.{}", __clang_major__, __clang_minor__);
-#else
-  std::string compiler = fmt::format("g++ {}.{}", __GNUC__, __GNUC_MINOR__);
-#endif
-#ifdef NDEBUG
-  return "optimized, " + compiler;
-#else
-  return "debug, " + compiler;
-#endif
-}
 
 std::filesystem::path folder_of(const ResultsOptions& o) {
   return o.folder.empty() ? default_results_folder() : std::filesystem::path(o.folder);
@@ -54,8 +41,10 @@ Result<ResultRecord> begin_record(const GgufFile& model, const ResultsOptions& o
   EDGELLM_ASSIGN_OR_RETURN(record.model, describe_model(model));
   if (!options.name.empty()) record.model.name = options.name;
   if (!options.method.empty()) record.model.method = options.method;
-  record.program = {{"version", EDGELLM_VERSION}, {"build", build_text()}};
-  record.machine = {{"cpu", cpu_name()}, {"cores", usable_cores().size()}, {"isa", kernels().name}};
+  BuildDescription build = describe_build();
+  record.program = {{"version", build.version}, {"build", to_string(build)}};
+  record.machine = describe_machine();
+  record.machine["isa"] = kernels().name;
   return record;
 }
 

@@ -1,4 +1,4 @@
-#include "apps/cli/bench_sequences.h"
+#include "recipes/bench_sequences.h"
 
 #include "core/base/progress.h"
 
