@@ -101,12 +101,17 @@ Result<Sandbox> Sandbox::open() {
   if (namespaces.ok()) return namespaces;
   Result<Sandbox> system_calls = open(Guard::kSystemCalls);
   if (system_calls.ok()) return system_calls;
+  // Both begin with "sandbox: ".
+  const auto reason = [](const Result<Sandbox>& refused) {
+    const std::string& message = refused.error().message;
+    return message.substr(message.starts_with("sandbox: ") ? 9 : 0);
+  };
   return Error{fmt::format(
       "sandbox: programs cannot be run safely here: {}; {}. Allow unprivileged user namespaces (sysctl "
       "user.max_user_namespaces, kernel.unprivileged_userns_clone=1, "
       "kernel.apparmor_restrict_unprivileged_userns=0; in "
       "a container --security-opt seccomp=unconfined), or use Linux 6.2 or newer with Landlock",
-      namespaces.error().message, system_calls.error().message)};
+      reason(namespaces), reason(system_calls))};
 }
 
 Result<SandboxOutcome> Sandbox::run(const SandboxRequest& request) const {

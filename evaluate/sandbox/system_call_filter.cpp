@@ -99,7 +99,7 @@ Result<std::vector<sock_filter>> system_call_filter(bool alone) {
   if (alone) {
     for (const char* name : kNeverAlone) rules.deny(name);
     rules.deny("clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
-    rules.deny("prlimit64", SCMP_A0(SCMP_CMP_NE, 0));
+    rules.deny("prlimit64", SCMP_A0(SCMP_CMP_NE, 0, 0));
     // Signals to the owner of a descriptor; flags of a file.
     for (const unsigned command : {F_SETOWN, 15 /* F_SETOWN_EX */, 10 /* F_SETSIG */})
       rules.deny("fcntl", SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffu, command));
