@@ -30,6 +30,8 @@ static inline ActivationPlanes activation_planes(ActivationFormat format, size_t
   ActivationPlanes planes = {};
   if (format == ActivationFormat::f32) {
     planes.n_bytes = whole_lines(n_columns * 4);
+    // Rows a page apart would share the few lines of one set of the first cache.
+    if (planes.n_bytes % 4096 == 0) planes.n_bytes += 64;
   } else if (format == ActivationFormat::q8_32) {
     planes.scales = whole_lines(n_columns);
     planes.scaled_sums = planes.scales + whole_lines(n_columns / 32 * 4);

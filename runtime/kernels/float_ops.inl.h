@@ -47,7 +47,7 @@ inline Vector silu(Vector x) {
 }
 
 // x * (1 + tanh(u)) / 2 = x / (1 + e^(-2u)), u = sqrt(2 / pi) * (x + 0.044715 x^3).
-inline Vector gelu(Vector x) {
+inline Vector gelu_by_tanh(Vector x) {
   Vector cubic = multiply_add(x * x, splat(-2 * 0.79788456f * 0.044715f), splat(-2 * 0.79788456f));
   return x / (splat(1.0f) + exponential(x * cubic));
 }
@@ -119,7 +119,7 @@ void silu_times(const float* gate, const float* up, float* y, size_t n) {
 }
 
 void gelu_times(const float* gate, const float* up, float* y, size_t n) {
-  activation_times<gelu>(gate, up, y, n);
+  activation_times<gelu_by_tanh>(gate, up, y, n);
 }
 
 void add(const float* x, float* y, size_t n) {
@@ -161,3 +161,4 @@ void q8_0_from_floats(const float* x, void* blocks, size_t n) {
 }  // namespace edgellm::EDGELLM_ISA
 
 #include "runtime/kernels/float_ops_attention.inl.h"
+#include "runtime/kernels/float_ops_encoder.inl.h"

@@ -208,7 +208,7 @@ void attend_keys(const AttentionArguments& a, const TileSizes& s, const Tile& ti
   if (n_rows <= kFewRows) {
     score_few_rows(s, tile, n_rows, n_keys);
   } else {
-    transpose(tile.keys, s.n_keys, s.width_k, tile.turned);
+    transpose(tile.keys, s.width_k, s.n_keys, s.width_k, tile.turned, s.n_keys);
     multiply<false>(tile.q, s.width_k, tile.turned, s.n_keys, tile.scores, s.n_keys, n_rows, s.width_k,
                     s.n_keys);
   }

@@ -79,25 +79,31 @@ void multiply(const float* a, size_t a_stride, const float* b, size_t b_stride, 
   }
 }
 
-// turned[n_columns, n_rows] from rows[n_rows, n_columns], both multiples of 4.
-void transpose(const float* rows, size_t n_rows, size_t n_columns, float* turned) {
+// turned[n_columns, n_rows] from rows[n_rows, n_columns]; strides in floats.
+void transpose(const float* rows, size_t stride, size_t n_rows, size_t n_columns, float* turned,
+               size_t turned_stride) {
   typedef float Four __attribute__((vector_size(16), aligned(4), may_alias));
-  for (size_t j = 0; j < n_rows; j += 4) {
-    for (size_t d = 0; d < n_columns; d += 4) {
-      const float* from = rows + j * n_columns + d;
-      Four a = *(const Four*)from, b = *(const Four*)(from + n_columns);
-      Four c = *(const Four*)(from + 2 * n_columns), e = *(const Four*)(from + 3 * n_columns);
+  const size_t whole_rows = n_rows / 4 * 4, whole_columns = n_columns / 4 * 4;
+  for (size_t j = 0; j < whole_rows; j += 4) {
+    for (size_t d = 0; d < whole_columns; d += 4) {
+      const float* from = rows + j * stride + d;
+      Four a = *(const Four*)from, b = *(const Four*)(from + stride);
+      Four c = *(const Four*)(from + 2 * stride), e = *(const Four*)(from + 3 * stride);
       Four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
            ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
       Four ce_low = __builtin_shufflevector(c, e, 0, 4, 1, 5),
            ce_high = __builtin_shufflevector(c, e, 2, 6, 3, 7);
-      float* to = turned + d * n_rows + j;
+      float* to = turned + d * turned_stride + j;
       *(Four*)to = __builtin_shufflevector(ab_low, ce_low, 0, 1, 4, 5);
-      *(Four*)(to + n_rows) = __builtin_shufflevector(ab_low, ce_low, 2, 3, 6, 7);
-      *(Four*)(to + 2 * n_rows) = __builtin_shufflevector(ab_high, ce_high, 0, 1, 4, 5);
-      *(Four*)(to + 3 * n_rows) = __builtin_shufflevector(ab_high, ce_high, 2, 3, 6, 7);
+      *(Four*)(to + turned_stride) = __builtin_shufflevector(ab_low, ce_low, 2, 3, 6, 7);
+      *(Four*)(to + 2 * turned_stride) = __builtin_shufflevector(ab_high, ce_high, 0, 1, 4, 5);
+      *(Four*)(to + 3 * turned_stride) = __builtin_shufflevector(ab_high, ce_high, 2, 3, 6, 7);
     }
+    for (size_t d = whole_columns; d < n_columns; ++d)
+      for (size_t r = j; r < j + 4; ++r) turned[d * turned_stride + r] = rows[r * stride + d];
   }
+  for (size_t r = whole_rows; r < n_rows; ++r)
+    for (size_t d = 0; d < n_columns; ++d) turned[d * turned_stride + r] = rows[r * stride + d];
 }
 
 }  // namespace

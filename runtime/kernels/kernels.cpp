@@ -47,11 +47,13 @@ size_t activation_bytes(ActivationFormat format, size_t n_columns) {
 
 namespace {
 
-#define EDGELLM_KERNEL_TABLE(isa, name)                                                            \
-  Kernels {                                                                                        \
-    name, isa::quantize_activations, isa::matrix_product, isa::scratch_bytes, isa::attention,      \
-        isa::attention_scratch_bytes, isa::rms_norm, isa::rope_interleaved, isa::rope_halves,      \
-        isa::silu_times, isa::gelu_times, isa::add, isa::halves_from_floats, isa::q8_0_from_floats \
+#define EDGELLM_KERNEL_TABLE(isa, name)                                                             \
+  Kernels {                                                                                         \
+    name, isa::quantize_activations, isa::matrix_product, isa::scratch_bytes, isa::attention,       \
+        isa::attention_scratch_bytes, isa::rms_norm, isa::rope_interleaved, isa::rope_halves,       \
+        isa::silu_times, isa::gelu_times, isa::add, isa::halves_from_floats, isa::q8_0_from_floats, \
+        isa::sequence_attention, isa::sequence_attention_scratch_bytes, isa::layer_norm, isa::gelu, \
+        isa::gelu_tanh, isa::relu                                                                   \
   }
 
 constexpr Kernels kGeneric = EDGELLM_KERNEL_TABLE(generic, "generic");

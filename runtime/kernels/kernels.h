@@ -54,6 +54,17 @@ struct AttentionArguments {
   void* scratch;  // Kernels::attention_scratch_bytes(...), 64-byte aligned, one per thread
 };
 
+// Attention of an encoder: every token of one sequence sees every other. One head at a time.
+struct SequenceAttentionArguments {
+  const float *q, *k, *v;  // [n_tokens, head_width], each token `stride` floats after the one before
+  size_t stride;
+  size_t n_tokens, head_width;
+  float scale;
+  float* output;  // [n_tokens, head_width], tokens output_stride floats apart
+  size_t output_stride;
+  void* scratch;  // Kernels::sequence_attention_scratch_bytes(...), 64-byte aligned, one per thread
+};
+
 struct Kernels {
   const char* name;  // "generic", "avx2", "avx512", "neon", "neon-i8mm"
 
@@ -75,6 +86,15 @@ struct Kernels {
   void (*add)(const float* x, float* y, size_t n);                             // y += x
   void (*halves_from_floats)(const float* x, uint16_t* y, size_t n);           // IEEE half, nearest even
   void (*q8_0_from_floats)(const float* x, void* blocks, size_t n);            // n a multiple of 32
+
+  void (*sequence_attention)(const SequenceAttentionArguments& arguments);
+  size_t (*sequence_attention_scratch_bytes)(size_t n_tokens, size_t head_width);
+  // y[i] = (x[i] - mean(x)) / sqrt(variance(x) + epsilon) * weight[i] + bias[i]; x and y may be the same.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon, float* y,
+                     size_t n);
+  void (*gelu)(float* x, size_t n);       // in place; with the error function, to 3e-7
+  void (*gelu_tanh)(float* x, size_t n);  // in place; tanh approximation
+  void (*relu)(float* x, size_t n);       // in place
 };
 
 // The fastest table this CPU can run, chosen once; the environment variable EDGELLM_ISA forces one by name.

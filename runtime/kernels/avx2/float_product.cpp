@@ -140,7 +140,7 @@ void multiply_tile_of_rows(const MatrixProduct& p, const Rows& rows, size_t firs
       rows.decode(first_row + r, column, n, to);
       for (size_t i = n; i < stride; ++i) to[i] = 0;
     }
-    transpose(decoded, n_rows, stride, turned);
+    transpose(decoded, stride, n_rows, stride, turned, n_rows);
     if (column == 0) {
       multiply<false>(x, x_stride, turned, n_rows, output, p.output_stride, p.n_tokens, n, n_rows);
     } else {

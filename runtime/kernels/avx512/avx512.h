@@ -20,4 +20,11 @@ void add(const float* x, float* y, size_t n);
 void halves_from_floats(const float* x, uint16_t* y, size_t n);
 void q8_0_from_floats(const float* x, void* blocks, size_t n);
 
+void sequence_attention(const SequenceAttentionArguments& arguments);
+size_t sequence_attention_scratch_bytes(size_t n_tokens, size_t head_width);
+void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y, size_t n);
+void gelu(float* x, size_t n);
+void gelu_tanh(float* x, size_t n);
+void relu(float* x, size_t n);
+
 }  // namespace edgellm::avx512

@@ -118,4 +118,53 @@ void attention(const AttentionArguments& a) {
   }
 }
 
+size_t sequence_attention_scratch_bytes(size_t n_tokens, size_t) {
+  return n_tokens * sizeof(float);
+}
+
+void sequence_attention(const SequenceAttentionArguments& a) {
+  float* weights = static_cast<float*>(a.scratch);
+  for (size_t token = 0; token < a.n_tokens; ++token) {
+    const float* q = a.q + token * a.stride;
+    float most = -INFINITY, total = 0;
+    for (size_t p = 0; p < a.n_tokens; ++p) {
+      float score = 0;
+      for (size_t d = 0; d < a.head_width; ++d) score += q[d] * a.k[p * a.stride + d];
+      weights[p] = score * a.scale;
+      most = std::fmax(most, weights[p]);
+    }
+    for (size_t p = 0; p < a.n_tokens; ++p) total += weights[p] = std::exp(weights[p] - most);
+    float* output = a.output + token * a.output_stride;
+    for (size_t d = 0; d < a.head_width; ++d) {
+      float gathered = 0;
+      for (size_t p = 0; p < a.n_tokens; ++p) gathered += weights[p] * a.v[p * a.stride + d];
+      output[d] = gathered / total;
+    }
+  }
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y, size_t n) {
+  double total = 0, squares = 0;
+  for (size_t i = 0; i < n; ++i) total += x[i];
+  double mean = total / double(n);
+  for (size_t i = 0; i < n; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  double factor = 1 / std::sqrt(squares / double(n) + epsilon);
+  for (size_t i = 0; i < n; ++i) y[i] = float((x[i] - mean) * factor) * weight[i] + bias[i];
+}
+
+void gelu(float* x, size_t n) {
+  for (size_t i = 0; i < n; ++i) x[i] = 0.5f * x[i] * std::erfc(-0.70710678f * x[i]);
+}
+
+void gelu_tanh(float* x, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    float u = 0.79788456f * (x[i] + 0.044715f * x[i] * x[i] * x[i]);
+    x[i] *= sigmoid(2 * u);
+  }
+}
+
+void relu(float* x, size_t n) {
+  for (size_t i = 0; i < n; ++i) x[i] = std::fmax(x[i], 0.0f);
+}
+
 }  // namespace edgellm::generic
