@@ -267,6 +267,9 @@ Result<SandboxOutcome> run_program(const ProgramRun& run) {
   // Not fork: its handlers may wait for locks that other threads hold.
   const auto process = static_cast<pid_t>(
       syscall(SYS_clone, namespaces | CLONE_PIDFD | SIGCHLD, nullptr, &process_file, nullptr, nullptr));
+  // The kernel's word for the limit is that of a full disk.
+  if (process < 0 && in_namespaces && errno == ENOSPC)
+    return Error{"sandbox: creating namespaces: none are left (user.max_user_namespaces)"};
   if (process < 0) return failure(in_namespaces ? "creating namespaces" : "creating a process", errno);
   if (process == 0) {
     if (in_namespaces) run_in_namespaces(child.plan);

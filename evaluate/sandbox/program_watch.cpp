@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
@@ -20,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kSampleInterval{20};
 constexpr size_t kTailBytes = 4096;
+constexpr int kMostDepth = 64;
 
 // What comes through the pipe: counted, and its end kept.
 class Output {
@@ -48,7 +50,8 @@ class Output {
   size_t n_bytes_ = 0;
 };
 
-// As far as it can be read while a program changes it.
+// As far as it can be read while a program changes it. A tree too deep to be walked at every sample counts as
+// full.
 size_t folder_bytes(const std::string& folder) {
   namespace fs = std::filesystem;
   size_t n_bytes = 0;
@@ -62,7 +65,7 @@ size_t folder_bytes(const std::string& folder) {
       const auto n = entry->file_size(gone);
       if (!gone) n_bytes += n;
     }
-    if (entry.depth() > 50) entry.disable_recursion_pending();
+    if (entry.depth() > kMostDepth) return SIZE_MAX;
   }
   return n_bytes;
 }
@@ -122,8 +125,12 @@ Result<SandboxOutcome> watch_program(const WatchedProgram& program, const Sandbo
     if (ended_by) kill(program.process, SIGKILL);
   }
   int wait_status = 0;
-  while (waitpid(program.process, &wait_status, __WALL) < 0 && errno == EINTR) {
+  pid_t ended = 0;
+  while ((ended = waitpid(program.process, &wait_status, __WALL)) < 0 && errno == EINTR) {
   }
+  if (ended < 0)
+    return Error{fmt::format("sandbox: waiting for the program: {}; SIGCHLD must not be ignored",
+                             std::strerror(errno))};
   // The pipe's writers are dead; what they left is at most a pipe full.
   output.read_some(program.output, size_t{1} << 20);
   outcome.wall_time = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);

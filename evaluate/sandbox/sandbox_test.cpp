@@ -224,10 +224,15 @@ TEST_P(SandboxTest, reaches_no_network) {
 TEST_P(SandboxTest, cannot_signal_or_trace_others) {
   // In namespaces the parent is process 0 or 1, which no signal from inside ends.
   const SandboxOutcome outcome =
-      run(fmt::format("import ctypes, os, signal\nc = ctypes.CDLL(None)\n"
+      run(fmt::format("import ctypes, fcntl, os, signal, socket\nsignal.signal(signal.SIGIO, "
+                      "signal.SIG_IGN)\nc = ctypes.CDLL(None)\n"
                       "for p in (os.getppid(), {0}, -1, 1):\n"
                       "  for s in (signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP):\n"
                       "    try: os.kill(p, s)\n    except (OSError, OverflowError): pass\n"
+                      "  for owner in (p, -p):\n    a, b = socket.socketpair()\n"
+                      "    try:\n      fcntl.fcntl(a, fcntl.F_SETOWN, owner)\n"
+                      "      fcntl.fcntl(a, fcntl.F_SETFL, os.O_ASYNC)\n      b.send(b'x')\n"
+                      "    except (OSError, OverflowError): pass\n"
                       "  c.ptrace(16, p, 0, 0)\n  c.syscall(234, {0}, {0}, 9)\n",
                       getpid()));
   // kill(-1) spares the caller; whatever came of it, this test is still here.

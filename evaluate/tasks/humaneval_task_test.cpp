@@ -1,6 +1,7 @@
 #include "evaluate/tasks/humaneval_task.h"
 
 #include <atomic>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <thread>
 
@@ -81,6 +82,18 @@ TEST_F(HumanEvalTest, leaving_before_the_tests_is_no_pass) {
        {"    exit(0)", "    import os; os._exit(0)", "    raise SystemExit", "    while True: pass",
         "    import os; os.kill(os.getpid(), 9)", "    print('edgellm:'); exit()"})
     EXPECT_FALSE(passes(items[0], body)) << body;
+}
+
+TEST_F(HumanEvalTest, what_a_right_answer_prints_does_not_matter) {
+  const auto items = own_items();
+  ASSERT_EQ(items.size(), 2u);
+  for (const char* n_characters : {"10", "3000", "7000", "100000"}) {
+    const std::string body =
+        fmt::format("    print('x' * {})\n    return [2 * n for n in numbers]\n", n_characters);
+    EXPECT_TRUE(passes(items[0], body)) << last_details_;
+  }
+  EXPECT_TRUE(
+      passes(items[0], "    import sys\n    sys.stdout = None\n    return [2 * n for n in numbers]\n"));
 }
 
 TEST_F(HumanEvalTest, a_main_part_behind_the_function_does_not_run) {
