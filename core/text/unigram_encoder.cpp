@@ -86,8 +86,9 @@ void UnigramEncoder::encode(std::string_view text, std::vector<int32_t>& ids) co
   std::vector<Node> nodes(text.size() + 1);
   auto offer = [&](size_t start, size_t end, int32_t id, double score) {
     double candidate = score + nodes[start].score;
+    if (options_.single_precision) candidate = double(float(candidate));
     if (nodes[end].id >= 0 && !(candidate > nodes[end].score)) return;
-    nodes[end] = {options_.single_precision ? double(float(candidate)) : candidate, uint32_t(start), id};
+    nodes[end] = {candidate, uint32_t(start), id};
   };
   for (size_t start = 0; start < text.size();) {
     size_t n_character = character_bytes(text.substr(start));
