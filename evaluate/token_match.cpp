@@ -8,19 +8,19 @@
 namespace edgellm {
 namespace {
 
-// A tile of cosines is kTile x kTile sums that the compiler keeps in vectors; no sum crosses lanes, so the
-// loops vectorize without reordering additions.
-constexpr size_t kTile = 8;
+// A tile of cosines is kRows x kColumns sums, as many as the vectors of any 64-bit CPU hold beside the
+// factors. No sum crosses lanes, so the loops vectorize without reordering additions.
+constexpr size_t kRows = 4, kColumns = 8;
 
 void multiply_tile(const TokenVectors& first, size_t i, const TokenVectors& second, size_t j,
-                   float (&sums)[kTile][kTile]) {
-  float local[kTile][kTile] = {};
+                   float (&sums)[kRows][kColumns]) {
+  float local[kRows][kColumns] = {};
   const float* a = first.values.data() + i;
   const float* b = second.values.data() + j;
   for (size_t k = 0; k < first.n_embedding; ++k, a += first.n_padded, b += second.n_padded)
-    for (size_t row = 0; row < kTile; ++row)
-      for (size_t column = 0; column < kTile; ++column) local[row][column] += a[row] * b[column];
-  std::copy(&local[0][0], &local[0][0] + kTile * kTile, &sums[0][0]);
+    for (size_t row = 0; row < kRows; ++row)
+      for (size_t column = 0; column < kColumns; ++column) local[row][column] += a[row] * b[column];
+  std::copy(&local[0][0], &local[0][0] + kRows * kColumns, &sums[0][0]);
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ TokenVectors TokenVectors::normalized(std::span<const float> hidden, size_t n_em
   TokenVectors made;
   made.n_embedding = n_embedding;
   made.n_tokens = hidden.size() / n_embedding;
-  made.n_padded = (made.n_tokens + kTile - 1) / kTile * kTile;
+  made.n_padded = (made.n_tokens + kTile - 1) / kRows * kColumns;
   made.values.resize(n_embedding * made.n_padded);
   for (size_t token = 0; token < made.n_tokens; ++token) {
     const float* vector = hidden.data() + token * n_embedding;
@@ -46,11 +46,11 @@ TokenMatch match_tokens(const TokenVectors& first, const TokenVectors& second) {
   assert(first.n_embedding == second.n_embedding);
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   TokenMatch match{std::vector<float>(first.n_tokens, kNone), std::vector<float>(second.n_tokens, kNone)};
-  float sums[kTile][kTile];
-  for (size_t i = 0; i < first.n_tokens; i += kTile) {
-    size_t n_rows = std::min(kTile, first.n_tokens - i);
-    for (size_t j = 0; j < second.n_tokens; j += kTile) {
-      size_t n_columns = std::min(kTile, second.n_tokens - j);
+  float sums[kRows][kColumns];
+  for (size_t i = 0; i < first.n_tokens; i += kRows) {
+    size_t n_rows = std::min(kRows, first.n_tokens - i);
+    for (size_t j = 0; j < second.n_tokens; j += kColumns) {
+      size_t n_columns = std::min(kColumns, second.n_tokens - j);
       multiply_tile(first, i, second, j, sums);
       for (size_t row = 0; row < n_rows; ++row)
         for (size_t column = 0; column < n_columns; ++column) {
