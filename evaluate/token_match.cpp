@@ -30,7 +30,7 @@ TokenVectors TokenVectors::normalized(std::span<const float> hidden, size_t n_em
   TokenVectors made;
   made.n_embedding = n_embedding;
   made.n_tokens = hidden.size() / n_embedding;
-  made.n_padded = (made.n_tokens + kTile - 1) / kRows * kColumns;
+  made.n_padded = (made.n_tokens + kColumns - 1) / kColumns * kColumns;
   made.values.resize(n_embedding * made.n_padded);
   for (size_t token = 0; token < made.n_tokens; ++token) {
     const float* vector = hidden.data() + token * n_embedding;
