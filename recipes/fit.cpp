@@ -420,9 +420,13 @@ class FitRun {
                               {"role", to_string(c.role)},
                               {"layer", c.layer},
                               {"type", to_string(type->second)},
+                              {"bits", info(type->second).bits_per_value()},
                               {"bytes", *tensor_bytes({c.tensor->name, type->second, c.tensor->dimensions})},
                               {"probe_type", to_string(c.probe)},
                               {"probe_kl", c.probe_kl}});
+      // A preset's types need not be among the candidates.
+      if (auto found = std::find(c.types.begin(), c.types.end(), type->second); found != c.types.end())
+        j["tensors"].back()["predicted_kl"] = items[i].options[size_t(found - c.types.begin())].cost;
     }
     for (const auto& plan : searched_.tried)
       j["tried"].push_back({{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"search_kl", plan.kl}});

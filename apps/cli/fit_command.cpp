@@ -6,8 +6,10 @@
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/results_options.h"
 #include "core/base/output_file.h"
 #include "recipes/fit.h"
+#include "recipes/fit_record.h"
 
 namespace edgellm {
 namespace {
@@ -17,6 +19,7 @@ struct Options {
   std::vector<std::string> calibrate;
   size_t n_context = 1024, n_threads = 0;
   bool keep_work = false, keep_layers = false;
+  ResultsOptions results;
 };
 
 std::string seconds_text(double s) {
@@ -82,8 +85,18 @@ void print_report(const nlohmann::json& r) {
     fmt::print("\n  WARNING: the result answers with nothing or in loops; give it more bytes.\n");
 }
 
+Status keep_fit_record(const nlohmann::json& report, const Options& o) {
+  if (o.results.off) return {};
+  EDGELLM_ASSIGN_OR_RETURN(GgufFile output, GgufFile::open(o.output));
+  EDGELLM_ASSIGN_OR_RETURN(ResultRecord record, begin_record(output, o.results));
+  fill_fit_record(report, record);
+  if (!o.results.method.empty()) record.model.method = o.results.method;
+  return keep_record(record, o.results);
+}
+
 Status run_fit(const Options& o) {
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
+  EDGELLM_RETURN_IF_ERROR(check_results_folder(o.results));
   FitOptions f;
   f.model = o.model;
   f.output = o.output;
@@ -107,7 +120,7 @@ Status run_fit(const Options& o) {
   fmt::print("\n{} is ready. Try: edgellm run {} --prompt \"Hello\"\nThe whole report: {}.json\n", o.output,
              o.output, o.output);
   if (!o.json.empty()) EDGELLM_RETURN_IF_ERROR(write_text_file(o.json, report.dump(2) + "\n"));
-  return {};
+  return keep_fit_record(report, o);
 }
 
 }  // namespace
@@ -143,6 +156,7 @@ void add_fit(CLI::App& app, Status& status) {
   command->add_flag("--keep-layers", o->keep_layers, "never leave out whole layers");
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "write the report to this file too");
+  add_results_options(*command, o->results);
   command->footer(
       "Examples:\n"
       "  edgellm fit model-f16.gguf --memory 2GB --context 2048 -o model-2gb.gguf\n"

@@ -37,6 +37,42 @@ TEST_F(Fit, AFolderThatHoldsNoModelIsNamedAndLeavesNothing) {
   EXPECT_FALSE(fs::exists(at("out.gguf.work")));
 }
 
+TEST_F(Fit, LeavesOneRecordOfWhatItMadeAndOfWhat) {
+  auto command = fit("model.gguf", "out.gguf");
+  command.insert(command.end(), {"--results", "kept", "--model-name", "Tiny"});
+  Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  ASSERT_EQ(std::distance(fs::directory_iterator(at("kept")), {}), 1);
+  fs::path file = fs::directory_iterator(at("kept"))->path();
+  EXPECT_NE(outcome.err.find(file.filename().string()), std::string::npos) << outcome.err;
+  auto record = nlohmann::json::parse(contents(file));
+  EXPECT_EQ(record["kind"], "fit");
+  EXPECT_EQ(record["model"]["name"], "Tiny");
+  EXPECT_EQ(record["model"]["file"], "out.gguf");
+  EXPECT_EQ(record["model"]["bytes"], fs::file_size(at("out.gguf")));
+  EXPECT_EQ(record["model"]["source"]["name"], "model.gguf");
+  EXPECT_EQ(record["model"]["source"]["bytes"], fs::file_size(at("model.gguf")));
+  const auto& figures = record["figures"];
+  EXPECT_GE(figures["kl"]["mean"], 0.0);
+  ASSERT_FALSE(figures["plan"].empty());
+  for (const auto& tensor : figures["plan"]) EXPECT_GT(tensor["bits"], 0.0) << tensor;
+  EXPECT_FALSE(figures["rivals"].empty());
+}
+
+TEST_F(Fit, KeepsNoRecordWhereNoneIsWanted) {
+  auto command = fit("model.gguf", "out.gguf");
+  command.emplace_back("--no-results");
+  RunOptions options;
+  options.environment["EDGELLM_RESULTS"] = at("kept").string();
+  ASSERT_EQ(run(command, options).exit_code, 0);
+  EXPECT_FALSE(fs::exists(at("kept")));
+  command.back() = "--results";
+  command.emplace_back("text.txt/kept");
+  fs::remove(at("out.gguf"));
+  fs::remove(at("out.gguf.json"));
+  expect_refused(command, {"--results", "text.txt/kept"});
+}
+
 TEST_F(Fit, WorkThatWasDamagedIsDoneAgainWithTheSameResult) {
   auto command = fit("model.gguf", "out.gguf");
   command.insert(command.end(), {"--work", "work", "--keep-work"});
