@@ -55,7 +55,7 @@ class Chat {
   Result<std::vector<Token>> prompt() {
     size_t n_context = conversation_.session().n_context(), n_dropped = 0;
     for (;;) {
-      EDGELLM_ASSIGN_OR_RETURN(std::vector<Token> tokens, conversation_.tokens_of(messages_));
+      EDGELLM_ASSIGN_OR_RETURN(std::vector<Token> tokens, conversation_.format().tokens_of(messages_));
       size_t first = system_.empty() ? 0 : 1;
       if (tokens.size() <= n_context - n_context / 4 || messages_.size() < first + 3) {
         if (n_dropped)
@@ -93,7 +93,7 @@ class Chat {
 
 Status chat(const ConversationOptions& o) {
   EDGELLM_ASSIGN_OR_RETURN(Conversation conversation, Conversation::open(o));
-  if (!conversation.has_template())
+  if (!conversation.format().has_template())
     return Error{fmt::format("chat: {} carries no chat template; it is a base model: use 'edgellm run --raw'",
                              o.model)};
   LineReader reader(state_folder() / "chat_history");

@@ -55,10 +55,8 @@ Result<Conversation> Conversation::open(const ConversationOptions& options) {
   c.file_ = std::make_shared<const GgufFile>(std::move(file));
   EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(c.file_->metadata()));
   c.tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
-  if (c.file_->metadata().contains("tokenizer.chat_template")) {
-    EDGELLM_ASSIGN_OR_RETURN(ChatTemplate chat_template, ChatTemplate::from_metadata(c.file_->metadata()));
-    c.template_.emplace(std::move(chat_template));
-  }
+  EDGELLM_ASSIGN_OR_RETURN(PromptFormat format, PromptFormat::from_file(*c.file_, *c.tokenizer_));
+  c.format_ = std::make_unique<PromptFormat>(std::move(format));
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(c.file_->metadata()));
   size_t n_context = chosen_context(h, options.n_context);
   EDGELLM_ASSIGN_OR_RETURN(
@@ -69,23 +67,6 @@ Result<Conversation> Conversation::open(const ConversationOptions& options) {
   c.session_ = std::make_unique<Session>(std::move(session));
   c.sampler_ = std::make_unique<Sampler>(options.sampler, h.n_vocabulary);
   return c;
-}
-
-std::vector<Token> Conversation::tokens_of(std::string_view text) const {
-  std::vector<Token> tokens = tokenizer_->encode(text, {.add_special = false, .parse_special = true});
-  bool wants_bos = tokenizer_->adds_bos() && tokenizer_->bos() >= 0;
-  if (wants_bos && (tokens.empty() || tokens.front() != tokenizer_->bos()))
-    tokens.insert(tokens.begin(), tokenizer_->bos());
-  return tokens;
-}
-
-Result<std::vector<Token>> Conversation::tokens_of(const std::vector<ChatMessage>& messages) const {
-  auto text_of = [&](Token token) { return token < 0 ? std::string() : tokenizer_->piece(token, true); };
-  ChatTemplate::Options options;
-  options.bos_token = text_of(tokenizer_->bos());
-  options.eos_token = text_of(tokenizer_->eos());
-  EDGELLM_ASSIGN_OR_RETURN(std::string text, template_->render(messages, options));
-  return tokens_of(text);
 }
 
 Result<Generation> Conversation::answer(std::span<const Token> prompt) {

@@ -3,14 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/model_file/gguf.h"
-#include "core/text/chat_template.h"
 #include "core/text/tokenizer.h"
+#include "recipes/prompt_format.h"
 #include "runtime/decode/generate.h"
 
 namespace edgellm {
@@ -29,15 +28,11 @@ class Conversation {
  public:
   static Result<Conversation> open(const ConversationOptions& options);
 
-  bool has_template() const { return template_.has_value(); }
+  const PromptFormat& format() const { return *format_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
   Session& session() { return *session_; }
   const GgufFile& file() const { return *file_; }
 
-  // Tokens of a text as it stands, with BOS where the model wants one.
-  std::vector<Token> tokens_of(std::string_view text) const;
-  // Tokens of the messages in the model's chat format, ready for the answer.
-  Result<std::vector<Token>> tokens_of(const std::vector<ChatMessage>& messages) const;
   // Streams the answer to standard output.
   Result<Generation> answer(std::span<const Token> prompt);
 
@@ -46,7 +41,7 @@ class Conversation {
   ConversationOptions options_;
   std::shared_ptr<const GgufFile> file_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> template_;
+  std::unique_ptr<PromptFormat> format_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<Sampler> sampler_;
 };

@@ -48,16 +48,16 @@ Status run(const Options& o) {
   EDGELLM_ASSIGN_OR_RETURN(std::string text, prompt_text(o));
   EDGELLM_ASSIGN_OR_RETURN(Conversation conversation, Conversation::open(o.conversation));
   std::vector<Token> prompt;
-  if (o.raw || !conversation.has_template()) {
+  if (o.raw || !conversation.format().has_template()) {
     if (!o.conversation.system.empty())
       return Error{fmt::format("run: --system needs a chat template, and {}",
                                o.raw ? "--raw was given" : "the model has none")};
-    prompt = conversation.tokens_of(text);
+    prompt = conversation.format().tokens_of(text);
   } else {
     std::vector<ChatMessage> messages;
     if (!o.conversation.system.empty()) messages.push_back({"system", o.conversation.system});
     messages.push_back({"user", text});
-    EDGELLM_ASSIGN_OR_RETURN(prompt, conversation.tokens_of(messages));
+    EDGELLM_ASSIGN_OR_RETURN(prompt, conversation.format().tokens_of(messages));
   }
   EDGELLM_ASSIGN_OR_RETURN(Generation generation, conversation.answer(prompt));
   fmt::print("\n");

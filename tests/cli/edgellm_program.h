@@ -80,7 +80,7 @@ class ProgramTest : public testing::Test {
     if (child == 0) {
       // What the program keeps for a moment belongs into the folder that is looked at, too.
       ::setenv("TMPDIR", folder_.c_str(), 1);
-      ::setenv("EDGELLM_RESULTS", (elsewhere_ / "results").c_str(), 1);
+      ::setenv("EDGELLM_RESULTS", results_folder().c_str(), 1);
       for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
       bool good = ::chdir(folder_.c_str()) == 0 && redirect("/dev/null", O_RDONLY, STDIN_FILENO) &&
                   redirect(out_to, O_WRONLY | O_CREAT, STDOUT_FILENO) &&
@@ -104,6 +104,9 @@ class ProgramTest : public testing::Test {
     outcome.err = contents(err);
     return outcome;
   }
+
+  // Where the program's result records go.
+  fs::path results_folder() const { return elsewhere_ / "results"; }
 
   // What the program has printed so far, for RunOptions::ready.
   std::string said_so_far() const { return contents(elsewhere_ / "out") + contents(elsewhere_ / "err"); }

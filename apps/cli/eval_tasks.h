@@ -1,0 +1,31 @@
+// `eval --tasks`: the options, and the run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "apps/cli/results_options.h"
+#include "recipes/task_evaluation.h"
+
+namespace edgellm {
+
+struct EvalTasksOptions {
+  std::vector<std::string> names, data;  // --tasks, --data
+  std::string items;                     // --items
+  TaskEvaluationOptions evaluation;
+  bool asks_for(const std::string& name) const;
+};
+
+// Adds --tasks, --data and the options of answers.
+void add_eval_tasks_options(CLI::App& command, EvalTasksOptions& options);
+
+// The file of --data for a name; empty when there is none. "TASK=FILE" goes before a plain file.
+std::string data_file_for(const std::string& name, const EvalTasksOptions& options);
+
+// Everything but perplexity. Prints the figures and where the items lie.
+Result<TaskEvaluation> run_eval_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
+                                      const EvalTasksOptions& options, const ResultsOptions& results);
+
+}  // namespace edgellm

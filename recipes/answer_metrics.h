@@ -1,0 +1,20 @@
+// Metrics that compare a model's answers with references, over the log of an evaluation's items.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+
+#include "core/base/progress.h"
+#include "evaluate/tasks/task.h"
+#include "recipes/item_log.h"
+
+namespace edgellm {
+
+// Each puts the scores of every item into its line ("scores") and returns its figures by name, as in
+// docs/formats.md. Every item has an answer in the log.
+
+// rouge1, rouge2, rougeL, rougeLsum; without stemming.
+Result<nlohmann::json> rouge_figures(std::span<const TaskItem> items, ItemLog& log);
+
+}  // namespace edgellm

@@ -1,0 +1,31 @@
+#include "recipes/prompt_format.h"
+
+namespace edgellm {
+
+Result<PromptFormat> PromptFormat::from_file(const GgufFile& file, const Tokenizer& tokenizer) {
+  PromptFormat format(tokenizer);
+  if (file.metadata().contains("tokenizer.chat_template")) {
+    EDGELLM_ASSIGN_OR_RETURN(ChatTemplate chat_template, ChatTemplate::from_metadata(file.metadata()));
+    format.template_.emplace(std::move(chat_template));
+  }
+  return format;
+}
+
+std::vector<Token> PromptFormat::tokens_of(std::string_view text) const {
+  std::vector<Token> tokens = tokenizer_->encode(text, {.add_special = false, .parse_special = true});
+  bool wants_bos = tokenizer_->adds_bos() && tokenizer_->bos() >= 0;
+  if (wants_bos && (tokens.empty() || tokens.front() != tokenizer_->bos()))
+    tokens.insert(tokens.begin(), tokenizer_->bos());
+  return tokens;
+}
+
+Result<std::vector<Token>> PromptFormat::tokens_of(const std::vector<ChatMessage>& messages) const {
+  auto text_of = [&](Token token) { return token < 0 ? std::string() : tokenizer_->piece(token, true); };
+  ChatTemplate::Options options;
+  options.bos_token = text_of(tokenizer_->bos());
+  options.eos_token = text_of(tokenizer_->eos());
+  EDGELLM_ASSIGN_OR_RETURN(std::string text, template_->render(messages, options));
+  return tokens_of(text);
+}
+
+}  // namespace edgellm

@@ -1,0 +1,32 @@
+// From what a user says to the tokens a model is asked with: its chat template, BOS where it wants one.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "core/language_model.h"
+#include "core/model_file/gguf.h"
+#include "core/text/chat_template.h"
+#include "core/text/tokenizer.h"
+
+namespace edgellm {
+
+class PromptFormat {
+ public:
+  // The tokenizer must outlive it. Error for a chat template that cannot be read.
+  static Result<PromptFormat> from_file(const GgufFile& file, const Tokenizer& tokenizer);
+
+  bool has_template() const { return template_.has_value(); }
+  // Tokens of a text as it stands.
+  std::vector<Token> tokens_of(std::string_view text) const;
+  // Tokens of the messages in the model's chat format, ready for the answer. Only where has_template().
+  Result<std::vector<Token>> tokens_of(const std::vector<ChatMessage>& messages) const;
+
+ private:
+  explicit PromptFormat(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  const Tokenizer* tokenizer_;
+  std::optional<ChatTemplate> template_;
+};
+
+}  // namespace edgellm

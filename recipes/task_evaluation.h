@@ -1,0 +1,42 @@
+// A model judged by tasks: its answers are drawn (or found in the logs of an earlier run), scored, and summed
+// up as the figures of a result record.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/base/progress.h"
+#include "recipes/item_answers.h"
+#include "results/result_record.h"
+
+namespace edgellm {
+
+// What --tasks takes, in the order in which the help lists them. "perplexity" is measured by other means.
+const std::vector<std::string>& evaluation_names();
+
+struct TaskEvaluationOptions {
+  std::vector<std::string> names;  // of evaluation_names()
+  // Files by name; "" for those that have none of their own.
+  std::map<std::string, std::filesystem::path> data;
+  size_t n_most_items = 0;  // 0: all
+  AnsweringOptions answering;
+  std::filesystem::path items_folder;  // where the logs of items lie, one a task
+  bool begin_anew = false;             // answers of earlier runs are not used
+};
+
+struct TaskEvaluation {
+  nlohmann::json figures = nlohmann::json::object();  // by name, as in docs/formats.md
+  std::vector<std::filesystem::path> logs;
+  std::vector<std::string> broken;  // records that were skipped
+};
+
+// Everything that can be wrong without running the model is an Error before it is loaded: a name without its
+// data or encoder (says what to give), data that cannot be read, a sandbox that is not to be had.
+Result<TaskEvaluation> evaluate_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
+                                      const TaskEvaluationOptions& options, const Progress& progress);
+
+}  // namespace edgellm
