@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/arch/architecture.h"
+#include "core/arch/text_encoder_architecture.h"
 #include "core/blocks/tensor_type.h"
 #include "core/language_model.h"
 
@@ -21,12 +22,13 @@ struct Matrix {
   size_t n_columns = 0;
 };
 
-// output[token, row] = bias[row] + sum over columns of weights[row, column] * x[token, column]
+// output[token, row] = activation(bias[row] + sum over columns of weights[row, column] * x[token, column])
 struct ProductTask {
   const Matrix* weights;
   const float* bias;  // [n_rows], or null
   float* output;      // [n_tokens, output_stride]
   size_t output_stride;
+  PointwiseActivation activation = PointwiseActivation::none;
 };
 
 // One layer of a KV cache. Row r of kv head h is at keys + h * key_head_stride + r * key_stride, all in
@@ -67,6 +69,17 @@ struct AttentionTask {
   float scale, soft_cap;  // soft_cap 0: none
 };
 
+// Attention of an encoder: the tokens of each sequence see one another. Sequence s has the tokens from
+// first_tokens[s] up to first_tokens[s + 1].
+struct SequencesTask {
+  const float *q, *k, *v;  // head h of a token at h * head_width; tokens `stride` floats apart
+  size_t stride;
+  std::span<const size_t> first_tokens;  // [n_sequences + 1]
+  size_t n_heads, head_width;
+  float scale;
+  float* output;  // [n_tokens, n_heads * head_width]
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -76,6 +89,7 @@ class Backend {
   // Makes room for products and attentions of these shapes; never called while tokens are computed.
   virtual void reserve_product(TensorType type, size_t n_columns, size_t n_tokens) = 0;
   virtual void reserve_attention(size_t n_heads_per_kv_head, size_t head_width_k, size_t head_width_v) = 0;
+  virtual void reserve_sequences(size_t most_tokens_of_one, size_t head_width) = 0;
   virtual size_t n_reserved_bytes() const = 0;
 
   // y[t] = scale * row tokens[t] of the table; y: [n_tokens, n_columns]
@@ -92,6 +106,10 @@ class Backend {
   virtual void gate(Activation activation, float* gate, const float* up, size_t n) = 0;
   // y += x
   virtual void add(const float* x, float* y, size_t n) = 0;
+  virtual void attention_of_sequences(const SequencesTask& task) = 0;
+  // y = layer norm of y + x, token by token; x: [n_tokens, n_columns], or null for nothing to add.
+  virtual void add_layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y,
+                              size_t n_tokens, size_t n_columns) = 0;
   // x = cap * tanh(x / cap)
   virtual void soft_cap(float cap, float* x, size_t n) = 0;
 };

@@ -50,6 +50,10 @@ void CpuBackend::reserve_attention(size_t n_heads_per_kv_head, size_t head_width
       kernels_.attention_scratch_bytes(kAttentionTile, n_heads_per_kv_head, head_width_k, head_width_v));
 }
 
+void CpuBackend::reserve_sequences(size_t most_tokens_of_one, size_t head_width) {
+  reserve_scratch(kernels_.sequence_attention_scratch_bytes(most_tokens_of_one, head_width));
+}
+
 size_t CpuBackend::n_reserved_bytes() const {
   size_t n = scratch_.n_bytes();
   for (const AlignedBuffer& buffer : activations_) n += buffer.n_bytes();
@@ -133,10 +137,30 @@ void CpuBackend::products(const float* x, size_t n_tokens, size_t n_columns,
                              .output = task.output,
                              .output_stride = task.output_stride,
                              .scratch = scratch(thread)});
-    if (task.bias)
-      for (size_t t = 0; t < n_tokens; ++t)
-        kernels_.add(task.bias + begin, task.output + t * task.output_stride + begin, end - begin);
+    if (task.bias || task.activation != PointwiseActivation::none)
+      finish_product(task, n_tokens, begin, end - begin);
   });
+}
+
+void CpuBackend::finish_product(const ProductTask& task, size_t n_tokens, size_t first_row,
+                                size_t n_rows) const {
+  for (size_t t = 0; t < n_tokens; ++t) {
+    float* output = task.output + t * task.output_stride + first_row;
+    if (task.bias) kernels_.add(task.bias + first_row, output, n_rows);
+    switch (task.activation) {
+      case PointwiseActivation::none:
+        break;
+      case PointwiseActivation::gelu:
+        kernels_.gelu(output, n_rows);
+        break;
+      case PointwiseActivation::gelu_tanh:
+        kernels_.gelu_tanh(output, n_rows);
+        break;
+      case PointwiseActivation::relu:
+        kernels_.relu(output, n_rows);
+        break;
+    }
+  }
 }
 
 void CpuBackend::heads_of_token(const HeadsTask& task, size_t token) const {
@@ -217,6 +241,34 @@ void CpuBackend::add(const float* x, float* y, size_t n) {
   if (n <= 2 * kPiece) return kernels_.add(x, y, n);
   pool_.parallel_for(
       n, kPiece, [&](size_t begin, size_t end, size_t) { kernels_.add(x + begin, y + begin, end - begin); });
+}
+
+void CpuBackend::attention_of_sequences(const SequencesTask& task) {
+  const size_t n_items = (task.first_tokens.size() - 1) * task.n_heads,
+               width = task.n_heads * task.head_width;
+  pool_.parallel_for(n_items, 1, [&](size_t index, size_t, size_t thread) {
+    size_t sequence = index / task.n_heads, head = index % task.n_heads;
+    size_t first = task.first_tokens[sequence], at = first * task.stride + head * task.head_width;
+    kernels_.sequence_attention({.q = task.q + at,
+                                 .k = task.k + at,
+                                 .v = task.v + at,
+                                 .stride = task.stride,
+                                 .n_tokens = task.first_tokens[sequence + 1] - first,
+                                 .head_width = task.head_width,
+                                 .scale = task.scale,
+                                 .output = task.output + first * width + head * task.head_width,
+                                 .output_stride = width,
+                                 .scratch = scratch(thread)});
+  });
+}
+
+void CpuBackend::add_layer_norm(const float* x, const float* weight, const float* bias, float epsilon,
+                                float* y, size_t n_tokens, size_t n_columns) {
+  for_tokens(n_tokens, 8, [&](size_t t) {
+    float* row = y + t * n_columns;
+    if (x) kernels_.add(x + t * n_columns, row, n_columns);
+    kernels_.layer_norm(row, weight, bias, epsilon, row, n_columns);
+  });
 }
 
 void CpuBackend::soft_cap(float cap, float* x, size_t n) {

@@ -27,6 +27,7 @@ class CpuBackend final : public Backend {
   size_t n_threads() const override { return pool_.n_threads(); }
   void reserve_product(TensorType type, size_t n_columns, size_t n_tokens) override;
   void reserve_attention(size_t n_heads_per_kv_head, size_t head_width_k, size_t head_width_v) override;
+  void reserve_sequences(size_t most_tokens_of_one, size_t head_width) override;
   size_t n_reserved_bytes() const override;
 
   void rows(const Matrix& table, std::span<const Token> tokens, float scale, float* y) override;
@@ -38,6 +39,9 @@ class CpuBackend final : public Backend {
   void attention(const AttentionTask& task) override;
   void gate(Activation activation, float* gate, const float* up, size_t n) override;
   void add(const float* x, float* y, size_t n) override;
+  void attention_of_sequences(const SequencesTask& task) override;
+  void add_layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y,
+                      size_t n_tokens, size_t n_columns) override;
   void soft_cap(float cap, float* x, size_t n) override;
 
   // Tokens of one attention call; a longer batch is cut into tiles of this many.
@@ -46,6 +50,7 @@ class CpuBackend final : public Backend {
  private:
   // The input in the layout that weights of `type` want, made on first use within one group.
   const void* activations(ActivationFormat format, const float* x, size_t n_tokens, size_t n_columns);
+  void finish_product(const ProductTask& task, size_t n_tokens, size_t first_row, size_t n_rows) const;
   void heads_of_token(const HeadsTask& task, size_t token) const;
   void* scratch(size_t thread) const { return scratch_.data() + thread * n_scratch_bytes_; }
   void reserve_scratch(size_t n_bytes);
