@@ -13,6 +13,7 @@ void add_inspect(CLI::App& app, Status& status);
 void add_quantize(CLI::App& app, Status& status);
 void add_importance(CLI::App& app, Status& status);
 void add_eval(CLI::App& app, Status& status);
+void add_score(CLI::App& app, Status& status);
 void add_run(CLI::App& app, Status& status);
 void add_chat(CLI::App& app, Status& status);
 void add_bench(CLI::App& app, Status& status);

@@ -10,6 +10,7 @@ void register_commands(CLI::App& app, Status& status) {
   add_quantize(app, status);
   add_importance(app, status);
   add_eval(app, status);
+  add_score(app, status);
   add_run(app, status);
   add_chat(app, status);
   add_bench(app, status);
