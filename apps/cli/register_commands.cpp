@@ -14,6 +14,7 @@ void register_commands(CLI::App& app, Status& status) {
   add_run(app, status);
   add_chat(app, status);
   add_bench(app, status);
+  add_report(app, status);
 }
 
 }  // namespace edgellm
