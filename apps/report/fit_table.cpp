@@ -70,7 +70,7 @@ FitPlan plan_of(const ResultRecord& record) {
     plan.n_layers = std::max(plan.n_layers, uint32_t(l + 1));
   }
   for (const json& layer : member(record.figures, "dropped_layers"))
-    if (layer.is_number_unsigned() && layer.get<int64_t>() < kMostLayers) {
+    if (layer.is_number_integer() && layer.get<int64_t>() >= 0 && layer.get<int64_t>() < kMostLayers) {
       plan.dropped_layers.push_back(layer.get<int64_t>());
       plan.n_layers = std::max(plan.n_layers, uint32_t(layer.get<int64_t>() + 1));
     }

@@ -22,7 +22,8 @@ inline std::optional<double> number(const nlohmann::json& object, const char* ke
 
 inline uint64_t count(const nlohmann::json& object, const char* key) {
   const nlohmann::json& value = member(object, key);
-  return value.is_number_unsigned() ? value.get<uint64_t>() : 0;
+  bool whole = value.is_number_unsigned() || (value.is_number_integer() && value.get<int64_t>() >= 0);
+  return whole ? value.get<uint64_t>() : 0;
 }
 
 inline std::string text(const nlohmann::json& object, const char* key) {
