@@ -112,8 +112,9 @@ void add_plan(const FitPlan& plan, const ModelLabels& labels, size_t number, Rep
   if (!plan.roles.empty()) {
     Table table = plan_table(plan, name, number);
     std::string title = "Bits by role and layer: " + name;
-    report.plans.push_back({title, "Bits of a weight; darker is more. Hatched: left out, or not told.",
-                            heat_map_svg(bits_map(plan, title)), table.key});
+    report.plans.push_back(
+        {title, "Bits of a weight; the stronger the colour, the more. Dashed: left out, or not told.",
+         heat_map_svg(bits_map(plan, title)), table.key});
     std::vector<std::string> layers;
     std::vector<double> kl;
     for (const auto& [layer, sum] : plan.kl_by_layer()) {

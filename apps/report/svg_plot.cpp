@@ -11,7 +11,7 @@
 namespace edgellm {
 namespace {
 
-constexpr double kWidth = 480, kHeight = 300, kLeft = 62, kRight = 18, kTop = 14, kBottom = 46;
+constexpr double kWidth = 480, kHeight = 300, kLeft = 62, kRight = 32, kTop = 14, kBottom = 46;
 constexpr size_t kColours = 6;
 
 struct Axis {
@@ -181,7 +181,7 @@ std::string bars_svg(const std::string& title, const std::vector<std::string>& n
         "text-anchor=end>{:.3g}</text>\n",
         kLeft, y, kWidth - kRight, kLeft - 6, y + 4, v);
   }
-  size_t every = std::max<size_t>(1, values.size() / 15);
+  size_t every = std::max<size_t>(1, (values.size() + 13) / 14);
   for (size_t i = 0; i < values.size(); ++i) {
     double top = std::max(0.0, axis.share(std::max(values[i], 0.0))) * (floor - 10),
            x = kLeft + width * double(i);
