@@ -24,6 +24,21 @@ Status put_scores(const std::string& id, const nlohmann::json& scores, ItemLog& 
   return log.put(std::move(line));
 }
 
+// Pairs of answers and references; views into `answers` and the items.
+struct Pairs {
+  std::vector<std::string> answers;
+  std::vector<TextPair> pairs;
+
+  Pairs(std::span<const TaskItem> items, const ItemLog& log) {
+    for (const TaskItem& item : items) answers.push_back(answer_in(*log.find(item.id)).text);
+    for (size_t i = 0; i < items.size(); ++i) pairs.push_back({answers[i], items[i].reference});
+  }
+};
+
+nlohmann::json to_json(const BertScore& score) {
+  return {{"precision", score.precision}, {"recall", score.recall}, {"f1", score.f1}};
+}
+
 }  // namespace
 
 Result<nlohmann::json> rouge_figures(std::span<const TaskItem> items, ItemLog& log) {
@@ -33,6 +48,33 @@ Result<nlohmann::json> rouge_figures(std::span<const TaskItem> items, ItemLog& l
     EDGELLM_RETURN_IF_ERROR(put_scores(item.id, to_json(meter.add(item.reference, answer)), log));
   }
   return to_json(meter.value());
+}
+
+Result<nlohmann::json> bert_score_figures(std::span<const TaskItem> items, const std::string& encoder,
+                                          const TextMetricsOptions& options, TextMetrics& metrics,
+                                          ItemLog& log, const Progress& progress) {
+  const Pairs pairs(items, log);
+  EDGELLM_ASSIGN_OR_RETURN(const std::vector<BertScore> scores, metrics.bert_scores(pairs.pairs, progress));
+  for (size_t i = 0; i < items.size(); ++i)
+    EDGELLM_RETURN_IF_ERROR(put_scores(items[i].id, {{"bertscore", to_json(scores[i])}}, log));
+  nlohmann::json figure = to_json(mean(scores));
+  figure.update({{"encoder", encoder},
+                 {"layer", metrics.layer()},
+                 {"idf", options.idf},
+                 {"rescaled", !options.baseline.empty()}});
+  return nlohmann::json{{"bertscore", std::move(figure)}};
+}
+
+Result<nlohmann::json> bleurt_figures(std::span<const TaskItem> items, const std::string& checkpoint,
+                                      TextMetrics& metrics, ItemLog& log, const Progress& progress) {
+  const Pairs pairs(items, log);
+  EDGELLM_ASSIGN_OR_RETURN(const std::vector<double> scores, metrics.bleurt_scores(pairs.pairs, progress));
+  double sum = 0;
+  for (size_t i = 0; i < items.size(); ++i) {
+    EDGELLM_RETURN_IF_ERROR(put_scores(items[i].id, {{"bleurt", scores[i]}}, log));
+    sum += scores[i];
+  }
+  return nlohmann::json{{"bleurt", {{"score", sum / double(items.size())}, {"checkpoint", checkpoint}}}};
 }
 
 }  // namespace edgellm

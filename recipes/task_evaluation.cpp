@@ -13,7 +13,7 @@ namespace {
 
 // The task whose answers a name judges.
 std::string task_of(const std::string& name) {
-  return name == "rouge" ? "instructions" : name;
+  return name == "rouge" || name == "bertscore" || name == "bleurt" ? "instructions" : name;
 }
 
 // One task with the names that judge its answers.
@@ -109,9 +109,43 @@ nlohmann::json own_figures(const Part& part, const ItemLog& log) {
   return j;
 }
 
-Result<nlohmann::json> text_figures(const std::string& name, std::span<const TaskItem> items, ItemLog& log) {
+// The metrics that need an encoder, by name; loaded before the model answers, so that what is missing is said
+// at once. An encoder takes far less memory than the answers take time.
+Result<std::map<std::string, TextMetrics>> load_metrics(const TaskEvaluationOptions& o) {
+  std::map<std::string, TextMetrics> metrics;
+  for (const std::string& name : o.names) {
+    if (name != "bertscore" && name != "bleurt") continue;
+    const std::filesystem::path* folder = chosen(o.encoders, name);
+    if (!folder)
+      return Error{fmt::format("eval: {0} needs a text encoder: give --encoder {0}=FOLDER ({1})", name,
+                               name == "bleurt"
+                                   ? "a BLEURT checkpoint, such as BLEURT-20 for PyTorch"
+                                   : "BERT or RoBERTa from Hugging Face, such as roberta-large")};
+    TextMetricsOptions options = o.text_metrics;
+    options.bert_score = name == "bertscore";
+    options.bleurt = name == "bleurt";
+    options.n_threads = o.answering.n_threads;
+    EDGELLM_ASSIGN_OR_RETURN(TextMetrics loaded, TextMetrics::load(*folder, options));
+    metrics.emplace(name, std::move(loaded));
+  }
+  return metrics;
+}
+
+// A folder's own name, whether or not its path ends in "/".
+std::string folder_name(const std::filesystem::path& folder) {
+  const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
+Result<nlohmann::json> text_figures(const std::string& name, std::span<const TaskItem> items,
+                                    const TaskEvaluationOptions& o,
+                                    std::map<std::string, TextMetrics>& metrics, ItemLog& log,
+                                    const Progress& progress) {
   if (name == "rouge") return rouge_figures(items, log);
-  return Error{fmt::format("eval: unknown metric {}", name)};
+  const std::string encoder = folder_name(*chosen(o.encoders, name));
+  TextMetrics& metric = metrics.at(name);
+  if (name == "bleurt") return bleurt_figures(items, encoder, metric, log, progress);
+  return bert_score_figures(items, encoder, o.text_metrics, metric, log, progress);
 }
 
 nlohmann::json data_json(const RecordedData& data) {
@@ -121,14 +155,15 @@ nlohmann::json data_json(const RecordedData& data) {
 }  // namespace
 
 const std::vector<std::string>& evaluation_names() {
-  static const std::vector<std::string> kNames = {"rouge", "ag_news",   "ag_news_generation",
-                                                  "gsm8k", "humaneval", "perplexity"};
+  static const std::vector<std::string> kNames = {
+      "rouge", "bertscore", "bleurt", "ag_news", "ag_news_generation", "gsm8k", "humaneval", "perplexity"};
   return kNames;
 }
 
 Result<TaskEvaluation> evaluate_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
                                       const TaskEvaluationOptions& o, const Progress& progress) {
   EDGELLM_ASSIGN_OR_RETURN(std::vector<Part> parts, read_parts(o));
+  EDGELLM_ASSIGN_OR_RETURN(auto metrics, load_metrics(o));
   EDGELLM_ASSIGN_OR_RETURN(AnsweringModel answering, AnsweringModel::load(std::move(model), o.answering));
   TaskEvaluation evaluation;
   for (const Part& part : parts) {
@@ -140,7 +175,8 @@ Result<TaskEvaluation> evaluate_tasks(std::shared_ptr<const GgufFile> model, con
         answering.answer(items, fmt::format("answering {}", part.task->name()), log, progress));
     if (part.task->name() == "instructions") {
       for (const std::string& name : part.names) {
-        EDGELLM_ASSIGN_OR_RETURN(nlohmann::json figures, text_figures(name, items, log));
+        EDGELLM_ASSIGN_OR_RETURN(nlohmann::json figures,
+                                 text_figures(name, items, o, metrics, log, progress));
         evaluation.figures.update(figures);
       }
     } else {

@@ -11,6 +11,7 @@
 
 #include "core/base/progress.h"
 #include "recipes/item_answers.h"
+#include "recipes/text_metrics.h"
 #include "results/result_record.h"
 
 namespace edgellm {
@@ -21,9 +22,10 @@ const std::vector<std::string>& evaluation_names();
 struct TaskEvaluationOptions {
   std::vector<std::string> names;  // of evaluation_names()
   // Files by name; "" for those that have none of their own.
-  std::map<std::string, std::filesystem::path> data;
+  std::map<std::string, std::filesystem::path> data, encoders;
   size_t n_most_items = 0;  // 0: all
   AnsweringOptions answering;
+  TextMetricsOptions text_metrics;     // layer, idf and baseline of BERTScore
   std::filesystem::path items_folder;  // where the logs of items lie, one a task
   bool begin_anew = false;             // answers of earlier runs are not used
 };

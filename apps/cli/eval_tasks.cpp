@@ -19,10 +19,22 @@ std::pair<std::string, std::string> named_file(const std::string& text) {
   return {name, text.substr(equals + 1)};
 }
 
+std::string file_for(const std::string& name, const std::vector<std::string>& files) {
+  std::string plain;
+  for (const std::string& text : files) {
+    auto [task, file] = named_file(text);
+    if (task == name) return file;
+    if (task.empty()) plain = file;
+  }
+  return plain;
+}
+
 void print_figure(const std::string& name, const nlohmann::json& figure) {
   if (figure.contains("f1")) {
     fmt::print("{:<20}precision {:.4f}, recall {:.4f}, F1 {:.4f}\n", name, figure["precision"].get<double>(),
                figure["recall"].get<double>(), figure["f1"].get<double>());
+  } else if (figure.contains("score")) {
+    fmt::print("{:<20}{:.4f}\n", name, figure["score"].get<double>());
   } else if (figure.contains("accuracy") || figure.contains("pass_at_1")) {
     const bool passes = figure.contains("pass_at_1");
     fmt::print("{:<20}{} {:.1f}% +- {:.1f} of {} items", name, passes ? "pass@1" : "accuracy",
@@ -47,19 +59,30 @@ bool EvalTasksOptions::asks_for(const std::string& name) const {
 }
 
 std::string data_file_for(const std::string& name, const EvalTasksOptions& options) {
-  std::string plain;
-  for (const std::string& text : options.data) {
-    auto [task, file] = named_file(text);
-    if (task == name) return file;
-    if (task.empty()) plain = file;
-  }
-  return plain;
+  return file_for(name, options.data);
 }
 
 void add_eval_tasks_options(CLI::App& command, EvalTasksOptions& o) {
   const char* group = "Tasks";
   AnsweringOptions& answering = o.evaluation.answering;
   command.add_option("--data", o.data, "data file, or TASK=FILE for one task of several; may be repeated")
+      ->group(group);
+  command
+      .add_option(
+          "--encoder", o.encoders,
+          "Hugging Face folder of the text encoder for bertscore or bleurt; TASK=FOLDER for one of them")
+      ->group(group);
+  command
+      .add_option(
+          "--layer", o.layer,
+          "layer that bertscore compares (default: bert-score's choice for the encoder, else the last)")
+      ->group(group)
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--idf", o.evaluation.text_metrics.idf, "bertscore weighs tokens by their rarity")
+      ->group(group);
+  command
+      .add_option("--rescale", o.evaluation.text_metrics.baseline,
+                  "bert-score's baseline file of the encoder: bertscore on a clearer scale")
       ->group(group);
   command
       .add_option("--limit", o.evaluation.n_most_items, "judge the first so many items only (default: all)")
@@ -96,11 +119,14 @@ Result<TaskEvaluation> run_eval_tasks(std::shared_ptr<const GgufFile> model, con
                                       const EvalTasksOptions& options, const ResultsOptions& results) {
   TaskEvaluationOptions evaluation = options.evaluation;
   evaluation.items_folder = items_folder(options, results);
+  if (options.layer) evaluation.text_metrics.layer = options.layer;
   for (const std::string& name : options.names) {
     if (name == "perplexity") continue;
     if (std::find(evaluation.names.begin(), evaluation.names.end(), name) == evaluation.names.end())
       evaluation.names.push_back(name);
     if (std::string file = data_file_for(name, options); !file.empty()) evaluation.data[name] = file;
+    if (std::string folder = file_for(name, options.encoders); !folder.empty())
+      evaluation.encoders[name] = folder;
   }
   EDGELLM_ASSIGN_OR_RETURN(TaskEvaluation done,
                            evaluate_tasks(std::move(model), model_hash, evaluation, terminal_progress()));

@@ -12,8 +12,9 @@
 namespace edgellm {
 
 struct EvalTasksOptions {
-  std::vector<std::string> names, data;  // --tasks, --data
-  std::string items;                     // --items
+  std::vector<std::string> names, data, encoders;  // --tasks, --data, --encoder
+  std::string items;                               // --items
+  size_t layer = 0;                                // --layer; 0: by the model's name
   TaskEvaluationOptions evaluation;
   bool asks_for(const std::string& name) const;
 };

@@ -119,6 +119,12 @@ TEST_F(EvalTasks, SeveralTasksHaveFilesOfTheirOwn) {
 
 TEST_F(EvalTasks, WhatIsMissingIsSaid) {
   expect_refused({"eval", "model.gguf", "--tasks", "gsm8k"}, {"gsm8k", "--data gsm8k=FILE"});
+  expect_refused({"eval", "model.gguf", "--tasks", "bertscore", "--data", "data.jsonl"},
+                 {"bertscore", "--encoder bertscore=FOLDER"});
+  expect_refused({"eval", "model.gguf", "--tasks", "bleurt", "--data", "data.jsonl"}, {"BLEURT checkpoint"});
+  expect_refused(
+      {"eval", "model.gguf", "--tasks", "bertscore", "--data", "data.jsonl", "--encoder", "nowhere"},
+      {"nowhere"});
   expect_refused({"eval", "model.gguf", "--tasks", "perplexity"}, {"perplexity", "--data"});
   expect_refused({"eval", "model.gguf", "--tasks", "rouge", "--data", "nowhere.jsonl"}, {"nowhere.jsonl"});
 }
