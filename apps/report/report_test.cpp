@@ -126,6 +126,16 @@ TEST(Report, figures_of_strange_types_are_absent) {
   EXPECT_NE(to_html(make_report(records, std::vector{poster_reference_set()})), "");
 }
 
+TEST(Report, plots_take_any_number) {
+  for (auto [a, b] :
+       {std::pair(1e300, -1e300), std::pair(1e18, 1e18 + 512), std::pair(0.0, 1e-300), std::pair(3.0, 3.0)}) {
+    std::vector<ResultRecord> records = {
+        record("eval", "A", "x", 1, {{"bleurt", {{"score", a}}}}),
+        record("eval", "A", "y", ~uint64_t{0}, {{"bleurt", {{"score", b}}}})};
+    EXPECT_EQ(make_report(records, {}).trade_offs.size(), 1u);
+  }
+}
+
 TEST(ReferenceSet, that_is_newer_or_broken_is_named) {
   for (const char* text :
        {"{", "[]", "{}", "{\"schema\": 1}", "{\"schema\": 1, \"name\": \"n\", \"speed\": [{}]}"}) {

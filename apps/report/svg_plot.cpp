@@ -17,7 +17,9 @@ constexpr size_t kColours = 6;
 struct Axis {
   double low, high, step;
   static Axis around(double least, double most) {
-    double range = most > least ? most - least : std::max(std::abs(most), 1e-9) * 0.2;
+    // Steps stay large beside the values, or adding one would change nothing.
+    double largest = std::clamp(std::max(std::abs(least), std::abs(most)), 1e-9, 1e200);
+    double range = most > least ? std::max(most - least, 1e-6 * largest) : 0.2 * largest;
     double rough = range / 4, power = std::pow(10, std::floor(std::log10(rough)));
     double step = power;
     for (double factor : {2.0, 2.5, 5.0, 10.0})
@@ -26,6 +28,8 @@ struct Axis {
     if (least >= 0) low = std::max(low, 0.0);
     return {low, std::ceil((most + 0.06 * range) / step) * step, step};
   }
+  int n_ticks() const { return int(std::min(20.0, std::round((high - low) / step))) + 1; }
+  double tick(int i) const { return low + i * step; }
   double share(double value) const { return (value - low) / (high - low); }
 };
 
@@ -48,16 +52,20 @@ double y_at(const Axis& axis, double value) {
 }
 
 void add_axes(const ScatterPlot& plot, const Axis& x, const Axis& y, std::string& svg) {
-  for (double v = x.low; v <= x.high + x.step / 2; v += x.step)
+  for (int i = 0; i < x.n_ticks(); ++i) {
+    double v = x.tick(i);
     svg += fmt::format(
         "<path class=grid d=\"M{0:.1f} {1}V{2}\"/><text class=tick x=\"{0:.1f}\" y=\"{3}\" "
         "text-anchor=middle>{4}</text>\n",
         x_at(x, v), kTop, kHeight - kBottom, kHeight - kBottom + 15, html_escape(tick_text(plot.x, v)));
-  for (double v = y.low; v <= y.high + y.step / 2; v += y.step)
+  }
+  for (int i = 0; i < y.n_ticks(); ++i) {
+    double v = y.tick(i);
     svg += fmt::format(
         "<path class=grid d=\"M{0} {1:.1f}H{2}\"/><text class=tick x=\"{3}\" y=\"{4:.1f}\" "
         "text-anchor=end>{5}</text>\n",
         kLeft, y_at(y, v), kWidth - kRight, kLeft - 6, y_at(y, v) + 4, html_escape(tick_text(plot.y, v)));
+  }
   svg += fmt::format("<text class=axis x=\"{}\" y=\"{}\" text-anchor=middle>{}</text>\n",
                      (kLeft + kWidth - kRight) / 2, kHeight - 8, html_escape(plot.x_title));
   svg += fmt::format(
@@ -174,7 +182,8 @@ std::string bars_svg(const std::string& title, const std::vector<std::string>& n
   Axis axis = Axis::around(0, most);
   double width = (kWidth - kLeft - kRight) / double(values.size()), floor = kBarsHeight - 38;
   std::string svg = begin_svg(kWidth, kBarsHeight, title);
-  for (double v = 0; v <= axis.high + axis.step / 2; v += axis.step) {
+  for (int i = 0; i < axis.n_ticks(); ++i) {
+    double v = axis.tick(i);
     double y = floor - axis.share(v) * (floor - 10);
     svg += fmt::format(
         "<path class=grid d=\"M{} {:.1f}H{}\"/><text class=tick x=\"{}\" y=\"{:.1f}\" "
