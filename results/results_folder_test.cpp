@@ -51,7 +51,7 @@ TEST_F(ResultsFolder, is_made_when_the_first_record_comes) {
 
 TEST_F(ResultsFolder, any_model_name_gives_a_file_in_the_folder) {
   for (const std::string& name : {std::string("../../up"), std::string(5000, 'x'), std::string("a/b\n\"<c>"),
-                                 std::string("\xff\xfe"), std::string()})
+                                  std::string("\xff\xfe"), std::string()})
     ASSERT_TRUE(append_record(folder_, record(name)).ok()) << name;
   auto read = read_records(folder_);
   ASSERT_TRUE(read.ok()) << read.error().message;
