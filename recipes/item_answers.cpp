@@ -75,7 +75,8 @@ nlohmann::json settings_json(const AnsweringOptions& o) {
                      {"top_p", o.sampler.top_p},
                      {"min_p", o.sampler.min_p},
                      {"seed", o.sampler.seed}});
-  nlohmann::json j = {{"sampling", sampling}, {"kv", to_string(o.kv_type)}, {"system", o.system}};
+  nlohmann::json j = {{"sampling", sampling}, {"kv", to_string(o.kv_type)}};
+  if (!o.system.empty()) j["system"] = o.system;
   if (o.max_tokens) j["max_tokens"] = o.max_tokens;
   if (o.n_context) j["context"] = o.n_context;
   return j;
