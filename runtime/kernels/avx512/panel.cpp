@@ -35,12 +35,6 @@ inline void store(void* p, __m128i x) {
   _mm_storeu_si128(static_cast<__m128i*>(p), x);
 }
 
-inline __m256i low_codes(__m256i bytes) {
-  return _mm256_and_si256(bytes, _mm256_set1_epi8(15));
-}
-inline __m256i high_codes(__m256i bytes) {
-  return low_codes(_mm256_srli_epi16(bytes, 4));
-}
 inline __m128i low_codes(__m128i bytes) {
   return _mm_and_si128(bytes, _mm_set1_epi8(15));
 }
