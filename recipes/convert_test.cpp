@@ -7,11 +7,11 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <unistd.h>
 
 #include "core/arch/architecture.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
+#include "core/base/temporary_folder.h"
 #include "core/base/test_folders.h"
 #include "core/model_file/gguf.h"
 #include "core/model_file/hf_folder.h"
@@ -25,16 +25,8 @@ using nlohmann::json;
 
 class ConvertTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "edgellm-convert-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override {
-    clear_interrupt();
-    fs::remove_all(folder_);
-  }
-  fs::path folder_;
+  void TearDown() override { clear_interrupt(); }
+  TemporaryFolder folder_ = *TemporaryFolder::create("convert");
 };
 
 // Two layers, 4 query heads and 2 key heads of 8 values, six tokens.

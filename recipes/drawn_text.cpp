@@ -5,7 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "core/text/chat_template.h"
+#include "recipes/prompt_format.h"
 #include "runtime/decode/generate_many.h"
 
 namespace edgellm {
@@ -63,17 +63,13 @@ std::map<size_t, Draw> read_log(const std::filesystem::path& log) {
   return draws;
 }
 
-Result<std::string> prompt_of(size_t number, const ChatTemplate* chat, const Tokenizer& tokenizer) {
+Result<std::string> prompt_of(size_t number, const PromptFormat& format) {
   size_t pair = number / 2;
-  if (number % 2 == 1 || !chat) {
-    size_t n = std::size(kBeginnings) + std::size(kQuestions);
-    size_t i = chat ? pair % std::size(kBeginnings) : number % n;
-    return std::string(i < std::size(kBeginnings) ? kBeginnings[i] : kQuestions[i - std::size(kBeginnings)]);
-  }
-  ChatTemplate::Options options;
-  if (tokenizer.bos() >= 0) options.bos_token = tokenizer.piece(tokenizer.bos(), true);
-  if (tokenizer.eos() >= 0) options.eos_token = tokenizer.piece(tokenizer.eos(), true);
-  return chat->render({{"user", kQuestions[pair % std::size(kQuestions)]}}, options);
+  if (number % 2 == 0 && format.has_template())
+    return format.text_of({{"user", kQuestions[pair % std::size(kQuestions)]}});
+  size_t n = std::size(kBeginnings) + std::size(kQuestions);
+  size_t i = format.has_template() ? pair % std::size(kBeginnings) : number % n;
+  return std::string(i < std::size(kBeginnings) ? kBeginnings[i] : kQuestions[i - std::size(kBeginnings)]);
 }
 
 // Draws are numbered, and each depends on its number alone. The text is the shortest run of them from 0 on
@@ -81,13 +77,16 @@ Result<std::string> prompt_of(size_t number, const ChatTemplate* chat, const Tok
 class Drawing {
  public:
   Drawing(Decoder& decoder, const Tokenizer& tokenizer, size_t n_tokens, std::filesystem::path log)
-      : decoder_(decoder), tokenizer_(tokenizer), n_tokens_(n_tokens), log_(std::move(log)) {}
+      : decoder_(decoder),
+        tokenizer_(tokenizer),
+        n_tokens_(n_tokens),
+        log_(std::move(log)),
+        format_(tokenizer) {}
 
   Result<std::string> run(const Progress& progress) {
-    const Metadata& metadata = decoder_.file().metadata();
-    if (metadata.contains("tokenizer.chat_template"))
-      if (auto parsed = ChatTemplate::from_metadata(metadata); parsed.ok())
-        chat_ = std::make_unique<ChatTemplate>(std::move(*parsed));
+    // A chat template that cannot be read costs variety, not the fit.
+    if (auto format = PromptFormat::from_file(decoder_.file(), tokenizer_); format.ok())
+      format_ = std::move(*format);
     draws_ = read_log(log_);
     // Rewritten, not appended to: a line torn by a kill would take the next with it.
     out_.open(log_, std::ios::trunc);
@@ -133,13 +132,13 @@ class Drawing {
   std::optional<GenerationRequest> next_request() {
     while (draws_.contains(next_number_)) ++next_number_;
     if (!prompt_error_.ok() || is_enough()) return std::nullopt;
-    auto prompt = prompt_of(next_number_, chat_.get(), tokenizer_);
+    auto prompt = prompt_of(next_number_, format_);
     if (!prompt.ok()) {
       prompt_error_ = prompt.error();
       return std::nullopt;
     }
     GenerationRequest request;
-    request.prompt = tokenizer_.encode(*prompt, {.add_special = true, .parse_special = true});
+    request.prompt = format_.tokens_of(*prompt);
     request.sampler.temperature = 1.0f;
     request.sampler.seed = 1000 + next_number_;
     request.max_tokens = kTokensPerDraw;
@@ -165,7 +164,7 @@ class Drawing {
   size_t n_tokens_;
   std::filesystem::path log_;
   std::ofstream out_;
-  std::unique_ptr<ChatTemplate> chat_;
+  PromptFormat format_;
   std::map<size_t, Draw> draws_;
   std::vector<size_t> numbers_;       // of each request
   std::vector<std::string> prompts_;  // of each request

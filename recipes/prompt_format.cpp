@@ -19,12 +19,16 @@ std::vector<Token> PromptFormat::tokens_of(std::string_view text) const {
   return tokens;
 }
 
-Result<std::vector<Token>> PromptFormat::tokens_of(const std::vector<ChatMessage>& messages) const {
-  auto text_of = [&](Token token) { return token < 0 ? std::string() : tokenizer_->piece(token, true); };
+Result<std::string> PromptFormat::text_of(const std::vector<ChatMessage>& messages) const {
+  auto piece = [&](Token token) { return token < 0 ? std::string() : tokenizer_->piece(token, true); };
   ChatTemplate::Options options;
-  options.bos_token = text_of(tokenizer_->bos());
-  options.eos_token = text_of(tokenizer_->eos());
-  EDGELLM_ASSIGN_OR_RETURN(std::string text, template_->render(messages, options));
+  options.bos_token = piece(tokenizer_->bos());
+  options.eos_token = piece(tokenizer_->eos());
+  return template_->render(messages, options);
+}
+
+Result<std::vector<Token>> PromptFormat::tokens_of(const std::vector<ChatMessage>& messages) const {
+  EDGELLM_ASSIGN_OR_RETURN(std::string text, text_of(messages));
   return tokens_of(text);
 }
 

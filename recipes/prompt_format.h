@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,14 +18,18 @@ class PromptFormat {
   // The tokenizer must outlive it. Error for a chat template that cannot be read.
   static Result<PromptFormat> from_file(const GgufFile& file, const Tokenizer& tokenizer);
 
+  // Of a model without a chat template.
+  explicit PromptFormat(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+
   bool has_template() const { return template_.has_value(); }
   // Tokens of a text as it stands.
   std::vector<Token> tokens_of(std::string_view text) const;
-  // Tokens of the messages in the model's chat format, ready for the answer. Only where has_template().
+  // The messages in the model's chat format, ready for the answer, as text and as tokens. Only where
+  // has_template().
+  Result<std::string> text_of(const std::vector<ChatMessage>& messages) const;
   Result<std::vector<Token>> tokens_of(const std::vector<ChatMessage>& messages) const;
 
  private:
-  explicit PromptFormat(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
   const Tokenizer* tokenizer_;
   std::optional<ChatTemplate> template_;
 };

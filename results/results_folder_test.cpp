@@ -5,7 +5,8 @@
 #include <set>
 #include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
+
+#include "core/base/temporary_folder.h"
 
 namespace edgellm {
 namespace {
@@ -15,13 +16,6 @@ using nlohmann::json;
 
 class ResultsFolder : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "edgellm-results-XXXXXX").string();
-    ASSERT_TRUE(::mkdtemp(name.data()));
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   static ResultRecord record(const std::string& model) {
     ResultRecord r;
     r.kind = "eval";
@@ -34,7 +28,7 @@ class ResultsFolder : public testing::Test {
     return read.ok() ? "" : read.error().message;
   }
 
-  fs::path folder_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("results");
 };
 
 TEST_F(ResultsFolder, is_made_when_the_first_record_comes) {

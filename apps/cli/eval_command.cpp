@@ -38,22 +38,30 @@ Result<std::unique_ptr<RuntimeLanguageModel>> load(const std::string& path, cons
   return RuntimeLanguageModel::load(file, options);
 }
 
+struct Reference {
+  std::string hash;  // of the model's files
+  ReferenceLogits logits;
+};
+
 // The reference's logits for this text, from the cache or recorded into it.
-Result<ReferenceLogits> reference_logits(const Options& o, const TextWindows& text) {
+Result<Reference> open_reference(const Options& o, const TextWindows& text) {
   EDGELLM_ASSIGN_OR_RETURN(GgufFile reference, GgufFile::open(o.reference));
-  EDGELLM_ASSIGN_OR_RETURN(std::string key, hash_files(reference.paths()));
+  EDGELLM_ASSIGN_OR_RETURN(std::string hash, hash_files(reference.paths()));
   std::filesystem::path path = o.cache;
   if (path.empty()) {
     path = o.reference + fmt::format(".{}-{}-{}.logits", std::filesystem::path(o.text).stem().string(),
                                      o.n_context, o.convention);
   }
-  auto opened = ReferenceLogits::open(path, text, key);
-  if (opened.ok()) return opened;
-  std::shared_ptr<GgufFile> file;
-  EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.reference, o, KvType::f16, file));
-  if (auto recorded = ReferenceLogits::record(*model, text, key, path, terminal_progress()); !recorded.ok())
-    return recorded.error();
-  return ReferenceLogits::open(path, text, key);
+  auto opened = ReferenceLogits::open(path, text, hash);
+  if (!opened.ok()) {
+    std::shared_ptr<GgufFile> file;
+    EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.reference, o, KvType::f16, file));
+    auto recorded = ReferenceLogits::record(*model, text, hash, path, terminal_progress());
+    if (!recorded.ok()) return recorded.error();
+    opened = ReferenceLogits::open(path, text, hash);
+  }
+  EDGELLM_ASSIGN_OR_RETURN(ReferenceLogits logits, std::move(opened));
+  return Reference{std::move(hash), std::move(logits)};
 }
 
 nlohmann::json perplexity_json(const PerplexityResult& p) {
@@ -99,9 +107,9 @@ Status measure_text(const Options& o, std::shared_ptr<GgufFile>& file, nlohmann:
     add_figure("perplexity", perplexity_json(p));
     return {};
   }
-  EDGELLM_ASSIGN_OR_RETURN(ReferenceLogits reference, reference_logits(o, text));
+  EDGELLM_ASSIGN_OR_RETURN(Reference reference, open_reference(o, text));
   EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
-                           measure_divergence(*model, text, reference, terminal_progress()));
+                           measure_divergence(*model, text, reference.logits, terminal_progress()));
   end_progress_line();
   if (o.perplexity) {
     fmt::print("perplexity  {:.4f} +- {:.4f}\n", d.perplexity.perplexity, d.perplexity.standard_error);
@@ -123,9 +131,8 @@ Status measure_text(const Options& o, std::shared_ptr<GgufFile>& file, nlohmann:
                        {"scored_tokens", d.n_scored}};
   j["reference"] = o.reference;
   j["kl"] = kl;
-  EDGELLM_ASSIGN_OR_RETURN(GgufFile opened, GgufFile::open(o.reference));
-  EDGELLM_ASSIGN_OR_RETURN(std::string hash, hash_files(opened.paths()));
-  kl["reference"] = {{"name", std::filesystem::path(o.reference).filename().string()}, {"hash", hash}};
+  kl["reference"] = {{"name", std::filesystem::path(o.reference).filename().string()},
+                     {"hash", reference.hash}};
   add_figure("kl", std::move(kl));
   return {};
 }
@@ -146,7 +153,13 @@ Status evaluate(Options o) {
   EDGELLM_RETURN_IF_ERROR(check_results_folder(o.results));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile opened, GgufFile::open(o.model));
   auto file = std::make_shared<GgufFile>(std::move(opened));
-  EDGELLM_ASSIGN_OR_RETURN(ResultRecord record, begin_record(*file, o.results));
+  const bool other_tasks = std::any_of(o.tasks.names.begin(), o.tasks.names.end(),
+                                       [](const std::string& name) { return name != "perplexity"; });
+  // Hashing the model takes a second for every 3 GB; items are kept under the hash too.
+  ResultRecord record;
+  if (!o.results.off || other_tasks) {
+    EDGELLM_ASSIGN_OR_RETURN(record, begin_record(*file, o.results));
+  }
   nlohmann::json j = {
       {"schema", 1}, {"command", "eval"}, {"model", o.model}, {"model_bytes", file->n_file_bytes()}};
   record.kind = "eval";
@@ -155,8 +168,6 @@ Status evaluate(Options o) {
   fmt::print("model       {}\n", o.model);
   std::fflush(stdout);
   if (o.perplexity || !o.reference.empty()) EDGELLM_RETURN_IF_ERROR(measure_text(o, file, j, record.figures));
-  const bool other_tasks = std::any_of(o.tasks.names.begin(), o.tasks.names.end(),
-                                       [](const std::string& name) { return name != "perplexity"; });
   if (other_tasks) {
     EDGELLM_ASSIGN_OR_RETURN(o.tasks.evaluation.answering.kv_type, parse_kv_type(o.kv));
     o.tasks.evaluation.answering.n_threads = o.n_threads;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/content_hash.h"
+#include "core/base/temporary_folder.h"
 #include "core/base/test_folders.h"
 
 namespace edgellm {
@@ -18,13 +19,6 @@ namespace fs = std::filesystem;
 
 class GgufTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "edgellm-gguf-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   fs::path write_bytes(const std::string& name, std::string_view bytes) {
     fs::path path = folder_ / name;
     std::ofstream(path, std::ios::binary) << bytes;
@@ -37,7 +31,7 @@ class GgufTest : public testing::Test {
     auto opened = open_bytes(bytes);
     return opened.ok() ? "no error" : opened.error().message;
   }
-  fs::path folder_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("gguf");
 };
 
 std::string slurp(const fs::path& path) {

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include "core/base/temporary_folder.h"
 #include "core/model_file/hf_folder.h"
 
 namespace edgellm {
@@ -15,13 +15,6 @@ namespace fs = std::filesystem;
 
 class SafetensorsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "edgellm-safetensors-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   void put(const std::string& name, std::string_view bytes) {
     std::ofstream(folder_ / name, std::ios::binary) << bytes;
   }
@@ -40,7 +33,7 @@ class SafetensorsTest : public testing::Test {
     std::string bytes(reinterpret_cast<const char*>(&n), sizeof n);
     return bytes.append(header).append(n_data, 'd');
   }
-  fs::path folder_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("safetensors");
 };
 
 std::string slurp(const fs::path& path) {

@@ -60,24 +60,22 @@ CharacterMap::Match CharacterMap::match(size_t n_bytes, uint32_t value) const {
   return {n_bytes, std::string_view(replacements_.data() + value)};
 }
 
-CharacterMap::Match CharacterMap::longest(std::string_view text) const {
+CharacterMap::Match CharacterMap::find(std::string_view text, bool stop_at_first) const {
   size_t n_bytes = 0;
   uint32_t value = 0;
   search(text, [&](size_t n, uint32_t v) {
     n_bytes = n, value = v;
-    return false;
+    return stop_at_first;
   });
   return match(n_bytes, value);
 }
 
+CharacterMap::Match CharacterMap::longest(std::string_view text) const {
+  return find(text, false);
+}
+
 CharacterMap::Match CharacterMap::shortest(std::string_view text) const {
-  size_t n_bytes = 0;
-  uint32_t value = 0;
-  search(text, [&](size_t n, uint32_t v) {
-    n_bytes = n, value = v;
-    return true;
-  });
-  return match(n_bytes, value);
+  return find(text, true);
 }
 
 std::string normalize_graphemes(std::string_view text, const CharacterMap& map) {

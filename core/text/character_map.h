@@ -30,6 +30,7 @@ class CharacterMap {
   Match shortest(std::string_view text) const;
 
  private:
+  Match find(std::string_view text, bool stop_at_first) const;
   template <class Found>
   void search(std::string_view text, Found&& found) const;
   Match match(size_t n_bytes, uint32_t value) const;

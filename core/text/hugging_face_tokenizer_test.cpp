@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/output_file.h"
+#include "core/base/temporary_folder.h"
 #include "core/model_file/gguf.h"
 #include "core/text/tokenizer.h"
 
@@ -19,16 +20,6 @@ fs::path data(const std::string& name) {
   const char* source = std::getenv("EDGELLM_SOURCE_DIR");
   return fs::path(source ? source : ".") / "tests" / "data" / "text" / name;
 }
-
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (fs::temp_directory_path() / "edgellm-tokenizer-XXXXXX").string();
-    path = mkdtemp(pattern.data());
-  }
-  ~Folder() { fs::remove_all(path); }
-  fs::path path;
-};
 
 std::vector<std::string> own_texts(const std::string& name) {
   std::vector<std::string> texts;
@@ -134,11 +125,11 @@ class RoundTripTest : public testing::TestWithParam<const char*> {};
 TEST_P(RoundTripTest, GgufToHuggingFaceAndBackKeepsTheTokens) {
   auto file = GgufFile::open(data(GetParam() + std::string(".gguf")));
   ASSERT_TRUE(file.ok()) << file.error().message;
-  Folder folder;
-  auto written = write_hf_tokenizer(file->metadata(), folder.path);
+  TemporaryFolder folder = *TemporaryFolder::create("tokenizer");
+  auto written = write_hf_tokenizer(file->metadata(), folder.path());
   ASSERT_TRUE(written.ok()) << written.error().message;
   Metadata back;
-  auto read = tokenizer_metadata_from_hf(folder.path, back);
+  auto read = tokenizer_metadata_from_hf(folder.path(), back);
   ASSERT_TRUE(read.ok()) << read.error().message;
   for (const char* key : {"model", "tokens", "merges", "bos_token_id", "eos_token_id", "unknown_token_id"}) {
     const MetadataValue *before = file->metadata().find(std::string("tokenizer.ggml.") + key),
@@ -166,10 +157,10 @@ TEST(HuggingFaceTokenizerTest, EveryPreTokenizerThatIsWrittenIsRecognizedAgain) 
        {"gpt-2", "smollm", "qwen2", "llama-bpe", "tekken", "gpt-4o", "deepseek-llm", "deepseek-coder",
         "deepseek-v3", "default", "falcon", "qwen35", "bloom", "viking", "seed-coder"}) {
     metadata.set("tokenizer.ggml.pre", MetadataValue::of_string(name));
-    Folder folder;
-    ASSERT_TRUE(write_hf_tokenizer(metadata, folder.path).ok());
+    TemporaryFolder folder = *TemporaryFolder::create("tokenizer");
+    ASSERT_TRUE(write_hf_tokenizer(metadata, folder.path()).ok());
     Metadata back;
-    auto status = tokenizer_metadata_from_hf(folder.path, back);
+    auto status = tokenizer_metadata_from_hf(folder.path(), back);
     ASSERT_TRUE(status.ok()) << name << ": " << status.error().message;
     auto first = Tokenizer::from_metadata(metadata), second = Tokenizer::from_metadata(back);
     ASSERT_TRUE(first.ok() && second.ok());

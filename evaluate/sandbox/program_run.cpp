@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
+#include <optional>
 #include <sched.h>
 #include <set>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/temporary_folder.h"
 #include "evaluate/sandbox/folder_removal.h"
 #include "evaluate/sandbox/program_watch.h"
 #include "evaluate/sandbox/sandbox_child.h"
@@ -210,25 +212,20 @@ bool map_users(pid_t process) {
   return map("uid_map", geteuid()) && map("gid_map", geteuid() == 0 ? 0 : getegid());
 }
 
-// A folder on disk that is gone afterwards.
+// A folder on disk that is gone afterwards, whatever a program made of it.
 class DiskFolder {
  public:
   ~DiskFolder() {
-    if (!path_.empty()) remove_folder(path_);
+    if (folder_) remove_folder(folder_->path());
   }
   Status create() {
-    std::error_code error;
-    const fs::path parent = fs::temp_directory_path(error);
-    if (error) return failure("finding the folder for temporary files", error.value());
-    std::string path = (fs::canonical(parent, error) / "edgellm-sandbox-XXXXXX").string();
-    if (error || !mkdtemp(path.data())) return failure("creating a folder in " + parent.string(), errno);
-    path_ = path;
+    EDGELLM_ASSIGN_OR_RETURN(folder_, TemporaryFolder::create("sandbox"));
     return {};
   }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return folder_->path().native(); }
 
  private:
-  std::string path_;
+  std::optional<TemporaryFolder> folder_;
 };
 
 }  // namespace

@@ -18,6 +18,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "core/base/temporary_folder.h"
+
 namespace edgellm {
 namespace {
 
@@ -39,28 +41,22 @@ const Result<Sandbox>& sandbox_under(Guard guard) {
 class OutsideFolder {
  public:
   OutsideFolder() {
-    std::string path = (fs::temp_directory_path() / "edgellm-outside-XXXXXX").string();
-    if (mkdtemp(path.data())) path_ = path;
-    fs::permissions(path_, fs::perms::all);
+    fs::permissions(folder_.path(), fs::perms::all);
     std::ofstream(file()) << "kept";
     fs::permissions(file(), fs::perms::all);
   }
-  ~OutsideFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  fs::path path() const { return path_; }
-  fs::path file() const { return path_ / "file"; }
+  fs::path path() const { return folder_.path(); }
+  fs::path file() const { return folder_ / "file"; }
   bool is_unchanged() const {
     std::ifstream file_in(file());
     std::string text;
     std::getline(file_in, text);
     return text == "kept" && fs::status(file()).permissions() == fs::perms::all &&
-           std::distance(fs::directory_iterator(path_), fs::directory_iterator()) == 1;
+           std::distance(fs::directory_iterator(folder_), fs::directory_iterator()) == 1;
   }
 
  private:
-  fs::path path_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("outside");
 };
 
 class SandboxTest : public testing::TestWithParam<Guard> {
@@ -188,15 +184,14 @@ TEST_P(SandboxTest, cannot_read_the_users_files) {
 }
 
 TEST_P(SandboxTest, leaves_nothing_behind) {
-  std::string folder = (fs::temp_directory_path() / "edgellm-temporary-XXXXXX").string();
-  ASSERT_TRUE(mkdtemp(folder.data()));
-  setenv("TMPDIR", folder.c_str(), 1);
+  auto folder = TemporaryFolder::create("temporary");
+  ASSERT_TRUE(folder.ok());
+  setenv("TMPDIR", folder->path().c_str(), 1);
   // Deeper than a path may be long, with a folder that cannot be listed and a link to all there is.
   run("import os\nfor i in range(2000):\n  os.mkdir('d' * 50); os.chdir('d' * 50)\nopen('f', 'w')\n"
       "os.mkdir('closed', 0)\nos.symlink('/', 'root')\n");
   unsetenv("TMPDIR");
-  EXPECT_TRUE(fs::is_empty(folder));
-  fs::remove(folder);
+  EXPECT_TRUE(fs::is_empty(folder->path()));
 }
 
 TEST_P(SandboxTest, reaches_no_network) {

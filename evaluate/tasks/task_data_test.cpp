@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <unistd.h>
+
+#include "core/base/temporary_folder.h"
 
 namespace edgellm {
 namespace {
@@ -14,17 +15,12 @@ constexpr size_t kAll = SIZE_MAX;
 // A file that is gone at the end of the test.
 class DataFile {
  public:
-  explicit DataFile(std::string_view text) {
-    std::string path = (std::filesystem::temp_directory_path() / "edgellm-data-XXXXXX").string();
-    close(mkstemp(path.data()));
-    path_ = path;
-    std::ofstream(path_, std::ios::binary) << text;
-  }
-  ~DataFile() { std::filesystem::remove(path_); }
+  explicit DataFile(std::string_view text) { std::ofstream(path_, std::ios::binary) << text; }
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  std::filesystem::path path_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("data");
+  std::filesystem::path path_ = folder_ / "records";
 };
 
 using Rows = std::vector<std::pair<size_t, nlohmann::json>>;

@@ -1,29 +1,11 @@
 #include <cmath>
 #include <gtest/gtest.h>
-#include <random>
 #include <vector>
 
-#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/every_table.h"
 
 namespace edgellm {
 namespace {
-
-std::vector<float> random_values(size_t n, uint32_t seed, float deviation = 1.0f, float mean = 0.0f) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal(mean, deviation);
-  std::vector<float> values(n);
-  for (float& v : values) v = normal(engine);
-  return values;
-}
-
-// Runs `check` on every table this CPU can run, the name of the table on every failure.
-template <typename Check>
-void for_each_table(Check check) {
-  for (const Kernels* table : usable_kernels()) {
-    SCOPED_TRACE(table->name);
-    check(*table);
-  }
-}
 
 const std::vector<size_t> kLengths = {1, 3, 8, 16, 17, 31, 32, 48, 100, 384, 1153};
 

@@ -1,32 +1,14 @@
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "core/base/float16.h"
-#include "runtime/kernels/kernels.h"
+#include "runtime/kernels/every_table.h"
 
 namespace edgellm {
 namespace {
-
-std::vector<float> random_values(size_t n, uint32_t seed, float deviation = 1.0f) {
-  std::mt19937 engine(seed);
-  std::normal_distribution<float> normal(0.0f, deviation);
-  std::vector<float> values(n);
-  for (float& v : values) v = normal(engine);
-  return values;
-}
-
-// Runs `check` on every table this CPU can run, the name of the table on every failure.
-template <typename Check>
-void for_each_table(Check check) {
-  for (const Kernels* table : usable_kernels()) {
-    SCOPED_TRACE(table->name);
-    check(*table);
-  }
-}
 
 const std::vector<size_t> kLengths = {1, 3, 8, 31, 32, 64, 100, 576, 1537};
 

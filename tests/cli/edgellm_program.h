@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "core/base/temporary_folder.h"
+
 namespace edgellm::cli {
 
 namespace fs = std::filesystem;
@@ -55,16 +57,7 @@ inline std::string contents(const fs::path& path) {
 // A folder of the test's own; programs run in it, so that a file they should not leave is found.
 class ProgramTest : public testing::Test {
  protected:
-  void SetUp() override {
-    ASSERT_TRUE(fs::exists(program_)) << program_;
-    folder_ = new_folder("edgellm-cli-XXXXXX");
-    elsewhere_ = new_folder("edgellm-cli-said-XXXXXX");
-  }
-  void TearDown() override {
-    std::error_code ignored;
-    for (const fs::path& folder : {folder_, elsewhere_})
-      if (!folder.empty()) fs::remove_all(folder, ignored);
-  }
+  void SetUp() override { ASSERT_TRUE(fs::exists(program_)) << program_; }
 
   fs::path at(const std::string& name) const { return folder_ / name; }
 
@@ -79,10 +72,10 @@ class ProgramTest : public testing::Test {
     pid_t child = ::fork();
     if (child == 0) {
       // What the program keeps for a moment belongs into the folder that is looked at, too.
-      ::setenv("TMPDIR", folder_.c_str(), 1);
+      ::setenv("TMPDIR", folder_.path().c_str(), 1);
       ::setenv("EDGELLM_RESULTS", results_folder().c_str(), 1);
       for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
-      bool good = ::chdir(folder_.c_str()) == 0 && redirect("/dev/null", O_RDONLY, STDIN_FILENO) &&
+      bool good = ::chdir(folder_.path().c_str()) == 0 && redirect("/dev/null", O_RDONLY, STDIN_FILENO) &&
                   redirect(out_to, O_WRONLY | O_CREAT, STDOUT_FILENO) &&
                   redirect(err, O_WRONLY | O_CREAT, STDERR_FILENO);
       if (options.most_file_bytes != RLIM_INFINITY) {
@@ -157,10 +150,6 @@ class ProgramTest : public testing::Test {
   }
 
  private:
-  static fs::path new_folder(const char* pattern) {
-    std::string name = (fs::temp_directory_path() / pattern).string();
-    return ::mkdtemp(name.data()) ? fs::path(name) : fs::path();
-  }
   static bool redirect(const std::string& path, int flags, int descriptor) {
     int opened = ::open(path.c_str(), flags, 0600);
     return opened >= 0 && ::dup2(opened, descriptor) >= 0;
@@ -181,7 +170,8 @@ class ProgramTest : public testing::Test {
   }
 
   const fs::path program_ = EDGELLM_PROGRAM;  // of this build
-  fs::path folder_, elsewhere_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("cli"),
+                  elsewhere_ = *TemporaryFolder::create("cli-said");
 };
 
 }  // namespace edgellm::cli

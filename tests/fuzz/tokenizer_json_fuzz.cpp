@@ -1,5 +1,6 @@
 #include <fstream>
 
+#include "core/base/temporary_folder.h"
 #include "core/text/tokenizer.h"
 #include "tests/fuzz/fuzz_input.h"
 
@@ -7,11 +8,8 @@ namespace {
 
 // The reader wants a folder; one of the process's own is kept for all inputs.
 const std::filesystem::path& folder() {
-  static const std::filesystem::path kFolder = [] {
-    std::string name = (std::filesystem::temp_directory_path() / "edgellm_fuzz_XXXXXX").string();
-    return std::filesystem::path(mkdtemp(name.data()) ? name : "");
-  }();
-  return kFolder;
+  static const edgellm::TemporaryFolder kFolder = *edgellm::TemporaryFolder::create("fuzz");
+  return kFolder.path();
 }
 
 }  // namespace

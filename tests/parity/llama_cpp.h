@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/temporary_folder.h"
 #include "core/base/test_folders.h"
 
 namespace edgellm::parity {
@@ -83,18 +84,11 @@ class ParityTest : public testing::Test {
  protected:
   void SetUp() override {
     if (std::string why = LlamaCpp::missing(); !why.empty()) GTEST_SKIP() << why;
-    std::string name = (fs::temp_directory_path() / "edgellm-parity-XXXXXX").string();
-    ASSERT_TRUE(::mkdtemp(name.data()));
-    folder_ = name;
-  }
-  void TearDown() override {
-    std::error_code ignored;
-    if (!folder_.empty()) fs::remove_all(folder_, ignored);
   }
   fs::path at(const std::string& name) const { return folder_ / name; }
 
  private:
-  fs::path folder_;
+  TemporaryFolder folder_ = *TemporaryFolder::create("parity");
 };
 
 }  // namespace edgellm::parity

@@ -7,6 +7,7 @@
 #include "runtime/kernels/activation_rows.h"
 #include "runtime/kernels/avx2/block_codes.h"
 #include "runtime/kernels/avx2/products.h"
+#include "runtime/kernels/prefetcher.h"
 
 namespace edgellm::avx2 {
 namespace {
@@ -196,9 +197,11 @@ struct Activations {
 
 template <class Block, size_t TOKENS, size_t PANELS>
 inline void multiply_panels(const SuperPanel<Block>* const (&panels)[PANELS], size_t n_blocks,
-                            const Activations (&x)[TOKENS], __m256 (&totals)[TOKENS][PANELS]) {
+                            const Activations (&x)[TOKENS], __m256 (&totals)[TOKENS][PANELS],
+                            Prefetcher& prefetcher) {
   using S = Shape<Block>;
   for (size_t b = 0; b < n_blocks; ++b) {
+    prefetcher.step();
     __m256i dots[TOKENS][PANELS], mins[TOKENS][PANELS];
 #pragma GCC unroll 4
     for (size_t t = 0; t < TOKENS; ++t) {
@@ -257,10 +260,12 @@ inline void multiply_panels(const SuperPanel<Block>* const (&panels)[PANELS], si
 
 template <class Block, size_t TOKENS, size_t PANELS>
 inline void multiply_panels(const SmallPanel<Block>* const (&panels)[PANELS], size_t n_blocks,
-                            const Activations (&x)[TOKENS], __m256 (&totals)[TOKENS][PANELS]) {
+                            const Activations (&x)[TOKENS], __m256 (&totals)[TOKENS][PANELS],
+                            Prefetcher& prefetcher) {
   using S = Shape<Block>;
   const __m256i one = _mm256_set1_epi16(1), sixteen = _mm256_set1_epi16(16);
   for (size_t b = 0; b < n_blocks; ++b) {
+    prefetcher.step();
     __m256i dots[TOKENS][PANELS];
 #pragma GCC unroll 4
     for (size_t run = 0; run < S::kSteps; run += S::kRun) {
@@ -305,8 +310,8 @@ struct Stretch {
 
 template <class Block, size_t TOKENS, size_t PANELS>
 inline void multiply_tokens(const MatrixProduct& p, const ActivationPlanes& planes,
-                            const Panel<Block>* const (&panels)[PANELS], const Stretch& s,
-                            size_t first_token) {
+                            const Panel<Block>* const (&panels)[PANELS], const Stretch& s, size_t first_token,
+                            Prefetcher& prefetcher) {
   Activations x[TOKENS];
   __m256 totals[TOKENS][PANELS];
 #pragma GCC unroll 4
@@ -320,7 +325,7 @@ inline void multiply_tokens(const MatrixProduct& p, const ActivationPlanes& plan
 #pragma GCC unroll 4
     for (size_t panel = 0; panel < PANELS; ++panel) totals[t][panel] = _mm256_setzero_ps();
   }
-  multiply_panels<Block, TOKENS, PANELS>(panels, s.n_panels, x, totals);
+  multiply_panels<Block, TOKENS, PANELS>(panels, s.n_panels, x, totals, prefetcher);
   for (size_t t = 0; t < TOKENS; ++t) {
     float* output = p.output + (first_token + t) * p.output_stride + s.first_row;
     alignas(32) float sums[PANELS * kRows];
@@ -356,11 +361,19 @@ void multiply_stretch(const MatrixProduct& p, const ActivationPlanes& planes, co
     }
   }
   constexpr size_t kTokens = Shape<Block>::kTokens;
+  // Of the rows to come as many bytes as this stretch has, in the order in which they lie.
+  const size_t n_row_bytes = n_blocks_of_row * sizeof(Block),
+               first_byte = s.first_column / Block::n_values * sizeof(Block),
+               n_bytes = s.n_panels * Shape<Block>::kColumns / Block::n_values * sizeof(Block);
+  Prefetcher prefetcher(
+      static_cast<const uint8_t*>(p.weights) + (s.first_row + s.n_rows) * n_row_bytes + s.n_rows * first_byte,
+      s.n_rows * n_bytes, s.n_panels * ((p.n_tokens + kTokens - 1) / kTokens));
   size_t token = 0;
   for (; token + kTokens <= p.n_tokens; token += kTokens) {
-    multiply_tokens<Block, kTokens, PANELS>(p, planes, panels, s, token);
+    multiply_tokens<Block, kTokens, PANELS>(p, planes, panels, s, token, prefetcher);
   }
-  for (; token < p.n_tokens; ++token) multiply_tokens<Block, 1, PANELS>(p, planes, panels, s, token);
+  for (; token < p.n_tokens; ++token)
+    multiply_tokens<Block, 1, PANELS>(p, planes, panels, s, token, prefetcher);
 }
 
 template <class Block>

@@ -5,6 +5,7 @@
 #include "runtime/kernels/avx512/panel.h"
 #include "runtime/kernels/avx512/products.h"
 #include "runtime/kernels/avx512/vectors.h"
+#include "runtime/kernels/prefetcher.h"
 
 namespace edgellm::avx512 {
 namespace {
@@ -48,25 +49,7 @@ struct Output {
   bool add;  // to what is there
 };
 
-// Weights of the panel to come are fetched a few lines at a time while tiles are computed: many at once would
-// fill the queue of misses and hold up everything else.
-class Prefetcher {
- public:
-  // step() will be called about n_steps times.
-  Prefetcher(const uint8_t* first, size_t n_bytes, size_t n_steps)
-      : next_(reinterpret_cast<uintptr_t>(first)),
-        end_(next_ + n_bytes),
-        n_bytes_each_((n_bytes / 64 + n_steps) / n_steps * 64) {}
-  void step() {
-    const uintptr_t end = next_ + n_bytes_each_ < end_ ? next_ + n_bytes_each_ : end_;
-    for (; next_ < end; next_ += 64) _mm_prefetch(reinterpret_cast<const char*>(next_), _MM_HINT_T1);
-  }
-
- private:
-  uintptr_t next_, end_;
-  size_t n_bytes_each_;
-};
-constexpr size_t kPrefetchColumns = 32;  // of a tile to a step
+constexpr size_t kPrefetchColumns = 32;  // of a tile to a step of the prefetcher
 
 template <class T>
 inline T value_at(const uint8_t* bytes) {
