@@ -7,11 +7,6 @@
 namespace edgellm {
 namespace {
 
-constexpr uint8_t kIq1Levels[3] = {255, 0, 1};
-constexpr uint8_t kIq2Levels[3] = {8, 25, 43};
-constexpr uint8_t kIq3XxsLevels[8] = {4, 12, 20, 28, 36, 44, 52, 62};
-constexpr uint8_t kIq3SLevels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
-
 template <class Entry, int n_bits, size_t n>
 constexpr std::array<Entry, n> unpack(const uint16_t (&packed)[n], const uint8_t* levels) {
   std::array<Entry, n> codebook{};

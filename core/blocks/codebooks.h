@@ -8,6 +8,12 @@
 
 namespace edgellm {
 
+// What the packed values of codebook_data.h stand for; two bits a value in IQ1 and IQ2, three in IQ3.
+inline constexpr uint8_t kIq1Levels[3] = {255, 0, 1};
+inline constexpr uint8_t kIq2Levels[3] = {8, 25, 43};
+inline constexpr uint8_t kIq3XxsLevels[8] = {4, 12, 20, 28, 36, 44, 52, 62};
+inline constexpr uint8_t kIq3SLevels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
+
 extern const std::array<uint64_t, 2048> kIq1Codebook;
 extern const std::array<uint64_t, 256> kIq2XxsCodebook;
 extern const std::array<uint64_t, 512> kIq2XsCodebook;
@@ -16,7 +22,7 @@ extern const std::array<uint32_t, 256> kIq3XxsCodebook;
 extern const std::array<uint32_t, 512> kIq3SCodebook;
 
 // Eight signs stored in seven bits: the number of minus signs is even, so the eighth bit is their parity.
-inline uint8_t signs_from_seven_bits(uint32_t bits) {
+constexpr uint8_t signs_from_seven_bits(uint32_t bits) {
   bits &= 127;
   return uint8_t(bits | uint32_t(std::popcount(bits) & 1) << 7);
 }
