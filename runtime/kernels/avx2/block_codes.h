@@ -21,6 +21,7 @@ template <int BITS, int OFFSET, bool HAS_MIN, int SUB_BLOCK>
 struct CodeTraits {
   static constexpr int kBits = BITS, kOffset = OFFSET, kSubBlock = SUB_BLOCK;
   static constexpr bool kHasMin = HAS_MIN, kSigned = BITS == 8;
+  static constexpr bool kFromCodebook = false, kSignsApart = false;  // see codebook_codes.h
 };
 template <class Block>
 struct Codes;
@@ -199,6 +200,17 @@ inline SubScales sub_scales_of(const BlockIQ4_XS& block) {
            pair = _pdep_u64(block.sub_scales_high, 0x3030303030303030);
   __m128i eight = _mm_sub_epi8(_mm_cvtsi64_si128(int64_t(nibble | pair)), _mm_set1_epi8(32));
   return {twice_each(eight), _mm_setzero_si128()};
+}
+
+// What a block's codes and sub-scales are asked of: itself, but for the codebook types.
+template <class Block>
+requires(!Codes<Block>::kFromCodebook) inline const Block& apart(const Block& block) {
+  return block;
+}
+
+template <class Block>
+inline float scale_of(const Block& block) {
+  return float_of(block.scale);
 }
 
 template <class Block>

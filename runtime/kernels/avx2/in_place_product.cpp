@@ -2,6 +2,7 @@
 // is what limits the speed.
 #include "runtime/kernels/activation_rows.h"
 #include "runtime/kernels/avx2/block_codes.h"
+#include "runtime/kernels/avx2/codebook_codes.h"
 #include "runtime/kernels/avx2/products.h"
 
 namespace edgellm::avx2 {
@@ -21,6 +22,21 @@ inline __m256i pair_products(__m256i codes, __m256i activations) {
     return _mm256_maddubs_epi16(_mm256_abs_epi8(codes), _mm256_sign_epi8(activations, codes));
   } else {
     return _mm256_maddubs_epi16(codes, activations);
+  }
+}
+
+// Codes 32 * k to 32 * k + 31 of a block, to be multiplied with several tokens' activations. A codebook's
+// magnitudes stay apart from the signs, which move over to the activations: 2 * 62 * 127 fits.
+template <class Block, class Parts>
+inline auto multiplier(const Parts& parts, int k) {
+  if constexpr (Codes<Block>::kSignsApart) {
+    return [magnitudes = parts.magnitudes(k), signs = parts.signs(k)](__m256i activations) {
+      return _mm256_maddubs_epi16(magnitudes, _mm256_sign_epi8(activations, signs));
+    };
+  } else {
+    return [codes = codes_of(parts, k)](__m256i activations) {
+      return pair_products<Block>(codes, activations);
+    };
   }
 }
 
@@ -57,22 +73,24 @@ inline void multiply_row_of_256(const Block* blocks, size_t n_blocks, const Acti
   for (size_t t = 0; t < TOKENS; ++t) total[t] = _mm256_setzero_ps();
   for (size_t b = 0; b < n_blocks; ++b) {
     const Block& block = blocks[b];
-    const SubScales sub = sub_scales_of(block);
+    const auto& parts = apart(block);
+    const SubScales sub = sub_scales_of(parts);
     const __m256i by_parity = scales_by_parity(sub.scales);
     __m256i sum[TOKENS];
     for (size_t t = 0; t < TOKENS; ++t) sum[t] = _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (int k = 0; k < 8; ++k) {
-      const __m256i codes = codes_of(block, k), scales = scales_at(by_parity, k);
+      const __m256i scales = scales_at(by_parity, k);
+      const auto multiply = multiplier<Block>(parts, k);
       for (size_t t = 0; t < TOKENS; ++t) {
-        __m256i products = pair_products<Block>(codes, load_32(x[t].codes + 256 * b + 32 * k));
+        __m256i products = multiply(load_32(x[t].codes + 256 * b + 32 * k));
         sum[t] = _mm256_add_epi32(sum[t], _mm256_madd_epi16(products, scales));
       }
     }
-    const float scale = float_of(block.scale), min = min_of(block);
+    const float scale = scale_of(block), min = min_of(block);
     for (size_t t = 0; t < TOKENS; ++t) {
       const float activation_scale = x[t].scales[b];
-      if constexpr (Codes<Block>::kOffset != 0) {
+      if constexpr (Codes<Block>::kOffset != 0 && !Codes<Block>::kSignsApart) {
         __m256i offsets =
             _mm256_mullo_epi16(_mm256_cvtepi8_epi16(sub.scales), _mm256_set1_epi16(Codes<Block>::kOffset));
         sum[t] = _mm256_sub_epi32(sum[t], _mm256_madd_epi16(offsets, load_32(x[t].sums + 16 * b)));
@@ -242,6 +260,20 @@ void multiply_in_place(const MatrixProduct& p) {
       return multiply_few_tokens<BlockQ6_K>(p);
     case TensorType::IQ4_XS:
       return multiply_few_tokens<BlockIQ4_XS>(p);
+    case TensorType::IQ2_XXS:
+      return multiply_few_tokens<BlockIQ2_XXS>(p);
+    case TensorType::IQ2_XS:
+      return multiply_few_tokens<BlockIQ2_XS>(p);
+    case TensorType::IQ2_S:
+      return multiply_few_tokens<BlockIQ2_S>(p);
+    case TensorType::IQ3_XXS:
+      return multiply_few_tokens<BlockIQ3_XXS>(p);
+    case TensorType::IQ3_S:
+      return multiply_few_tokens<BlockIQ3_S>(p);
+    case TensorType::IQ1_S:
+      return multiply_few_tokens<BlockIQ1_S>(p);
+    case TensorType::IQ1_M:
+      return multiply_few_tokens<BlockIQ1_M>(p);
     default:
       return;
   }

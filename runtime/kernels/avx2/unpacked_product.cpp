@@ -3,9 +3,10 @@
 //
 // vpmaddubsw wants unsigned codes and adds pairs in 16 bits. How many such sums of one lane fit 16 bits
 // decides how often they are widened (kRun): 2 * 127 * code * kRun <= 32767, so 8 for 4-bit codes, 4 for 5
-// bits, 2 for 6 bits. Codes of a whole byte have 128 added and become two planes of half bytes.
+// bits, 2 for 6 bits, 1 for 7 bits. Codes of a whole byte have 128 added and become two planes of half bytes.
 #include "runtime/kernels/activation_rows.h"
 #include "runtime/kernels/avx2/block_codes.h"
+#include "runtime/kernels/avx2/codebook_codes.h"
 #include "runtime/kernels/avx2/products.h"
 #include "runtime/kernels/prefetcher.h"
 
@@ -22,7 +23,8 @@ struct Shape {
   static constexpr size_t kPlanes = Codes<Block>::kSigned ? 2 : 1;
   static constexpr int kOffset = Codes<Block>::kSigned ? 128 : Codes<Block>::kOffset;
   static constexpr size_t kSteps = Codes<Block>::kSubBlock / 4;  // of four columns, in a sub-block
-  static constexpr size_t kFitting = Codes<Block>::kBits == 6 ? 2 : Codes<Block>::kBits == 5 ? 4 : 8;
+  static constexpr int kBits = Codes<Block>::kBits;
+  static constexpr size_t kFitting = kBits == 7 ? 1 : kBits == 6 ? 2 : kBits == 5 ? 4 : 8;
   static constexpr size_t kRun = kFitting < kSteps ? kFitting : kSteps;
   static constexpr size_t kSubBlocks = Block::n_values / Codes<Block>::kSubBlock;
   // What fits 16 registers.
@@ -102,6 +104,25 @@ inline void unpack_codes(const Block* const blocks[kRows], size_t first, Panel<B
   }
 }
 
+// Row by row, for the codebook types; sub_scales: of every row.
+template <class Block>
+inline void unpack_entries(const Block* const blocks[kRows], Panel<Block>& panel,
+                           SubScales sub_scales[kRows]) {
+  alignas(32) uint8_t codes[kRows][256];
+  for (size_t r = 0; r < kRows; ++r) {
+    const auto parts = apart(*blocks[r]);
+    sub_scales[r] = sub_scales_of(parts);
+#pragma GCC unroll 8
+    for (int k = 0; k < 8; ++k) store(codes[r] + 32 * k, codes_of(parts, k));
+  }
+  for (size_t k = 0; k < 8; ++k) {
+    __m256i rows[kRows];
+#pragma GCC unroll 8
+    for (size_t r = 0; r < kRows; ++r) rows[r] = load_32(codes[r] + 32 * k);
+    store_turned(rows, panel.codes[0] + 32 * kRows * k);
+  }
+}
+
 // Eight signed bytes, each twice as int16.
 inline __m256i twice_in_16_bits(__m128i bytes) {
   __m256i wide = _mm256_cvtepi8_epi32(bytes);
@@ -110,11 +131,17 @@ inline __m256i twice_in_16_bits(__m128i bytes) {
 
 template <class Block>
 void unpack(const Block* const blocks[kRows], size_t, SuperPanel<Block>& panel) {
-  unpack_codes<Block>(blocks, 0, panel);
+  SubScales sub_scales[kRows];
+  if constexpr (Codes<Block>::kFromCodebook) {
+    unpack_entries<Block>(blocks, panel, sub_scales);
+  } else {
+    unpack_codes<Block>(blocks, 0, panel);
+    for (size_t r = 0; r < kRows; ++r) sub_scales[r] = sub_scales_of(*blocks[r]);
+  }
   __m256i first[kRows], second[kRows], mins[kRows];
   for (size_t r = 0; r < kRows; ++r) {
-    const SubScales sub = sub_scales_of(*blocks[r]);
-    panel.scales[r] = float_of(blocks[r]->scale);
+    const SubScales sub = sub_scales[r];
+    panel.scales[r] = scale_of(*blocks[r]);
     panel.mins[r] = min_of(*blocks[r]);
     if constexpr (Codes<Block>::kHasMin) {
       mins[r] = _mm256_cvtepi8_epi16(sub.mins);
@@ -430,6 +457,20 @@ void multiply_unpacked(const MatrixProduct& p) {
       return multiply_blocks<BlockQ6_K>(p);
     case TensorType::IQ4_XS:
       return multiply_blocks<BlockIQ4_XS>(p);
+    case TensorType::IQ2_XXS:
+      return multiply_blocks<BlockIQ2_XXS>(p);
+    case TensorType::IQ2_XS:
+      return multiply_blocks<BlockIQ2_XS>(p);
+    case TensorType::IQ2_S:
+      return multiply_blocks<BlockIQ2_S>(p);
+    case TensorType::IQ3_XXS:
+      return multiply_blocks<BlockIQ3_XXS>(p);
+    case TensorType::IQ3_S:
+      return multiply_blocks<BlockIQ3_S>(p);
+    case TensorType::IQ1_S:
+      return multiply_blocks<BlockIQ1_S>(p);
+    case TensorType::IQ1_M:
+      return multiply_blocks<BlockIQ1_M>(p);
     default:
       return;
   }

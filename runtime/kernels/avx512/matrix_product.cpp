@@ -82,6 +82,21 @@ void quantize_by_256(const float* x, size_t n_columns, uint8_t* row) {
   }
 }
 
+bool has_codebook(TensorType type) {
+  switch (type) {
+    case TensorType::IQ2_XXS:
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ3_XXS:
+    case TensorType::IQ3_S:
+    case TensorType::IQ1_S:
+    case TensorType::IQ1_M:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 void quantize_activations(ActivationFormat format, const float* x, size_t n_columns, void* row) {
@@ -104,14 +119,19 @@ void matrix_product(const MatrixProduct& p) {
       if (p.n_tokens > kMaxTokensOfLegacyRows) return multiply_panels(p);
       return p.type == TensorType::Q2_0 ? multiply_q2_0_rows(p) : multiply_legacy_rows(p);
     case ActivationFormat::q8_256:
+      if (has_codebook(p.type))
+        return p.n_tokens <= kMaxTokensOfCodebookRows ? multiply_codebook_rows(p) : multiply_panels(p);
       return p.n_tokens <= kMaxTokensOfKQuantRows ? multiply_k_quant_rows(p) : multiply_panels(p);
   }
 }
 
 size_t scratch_bytes(TensorType type, size_t n_columns) {
   if (activation_format(type, n_columns) == ActivationFormat::f32) return float_scratch_bytes(n_columns);
-  const size_t panels = panel_scratch_bytes(n_columns), turned = q2_0_scratch_bytes(n_columns);
-  return type == TensorType::Q2_0 && turned > panels ? turned : panels;
+  const size_t panels = panel_scratch_bytes(n_columns);
+  const size_t turned = type == TensorType::Q2_0 ? q2_0_scratch_bytes(n_columns)
+                        : has_codebook(type)     ? codebook_scratch_bytes(n_columns)
+                                                 : 0;
+  return turned > panels ? turned : panels;
 }
 
 }  // namespace edgellm::avx512

@@ -177,6 +177,14 @@ void fill_panel_block(TensorType type, const uint8_t* blocks, size_t row_bytes, 
       return fill<BlockIQ4_NL>(blocks, row_bytes, n_rows, n_columns, panel);
     case TensorType::Q2_0:
       return fill<BlockQ2_0>(blocks, row_bytes, n_rows, n_columns, panel);
+    case TensorType::IQ2_XXS:
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ3_XXS:
+    case TensorType::IQ3_S:
+    case TensorType::IQ1_S:
+    case TensorType::IQ1_M:
+      return fill_panel_of_codebooks(type, blocks, row_bytes, n_rows, panel);
     default:
       return fill_panel_of_k_quants(type, blocks, row_bytes, n_rows, panel);
   }

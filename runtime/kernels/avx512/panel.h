@@ -31,8 +31,10 @@ struct alignas(64) PanelBlock {
 // zero or left as they are.
 void fill_panel_block(TensorType type, const uint8_t* blocks, size_t row_bytes, size_t n_rows,
                       size_t n_columns, PanelBlock& panel);
-// The same for the formats of 256.
+// The same for the formats of 256: K-quants and IQ4_XS, and those with a codebook.
 void fill_panel_of_k_quants(TensorType type, const uint8_t* blocks, size_t row_bytes, size_t n_rows,
                             PanelBlock& panel);
+void fill_panel_of_codebooks(TensorType type, const uint8_t* blocks, size_t row_bytes, size_t n_rows,
+                             PanelBlock& panel);
 
 }  // namespace edgellm::avx512

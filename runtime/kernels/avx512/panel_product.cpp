@@ -247,6 +247,9 @@ void multiply_panels(const MatrixProduct& p) {
     case TensorType::Q5_K:
       return multiply<ShapeQ4_K>(p);
     case TensorType::Q6_K:
+    case TensorType::IQ2_XS:
+    case TensorType::IQ2_S:
+    case TensorType::IQ1_M:
       return multiply<ShapeQ6_K>(p);
     default:
       return multiply<ShapeIQ4_XS>(p);

@@ -5,6 +5,10 @@
 
 #include "core/base/float16.h"
 #include "core/blocks/binary.h"
+#include "core/blocks/codebooks.h"
+#include "core/blocks/iq1.h"
+#include "core/blocks/iq2.h"
+#include "core/blocks/iq3.h"
 #include "core/blocks/iq4.h"
 #include "core/blocks/k_quants.h"
 #include "core/blocks/legacy.h"
@@ -143,6 +147,102 @@ void unpack(const BlockIQ4_XS& block, Integers& out) {
     out.codes[i] = kIq4Levels[block.codes[16 * (i / 32) + i % 16] >> (4 * (i / 16 % 2)) & 15];
 }
 
+// Values 8 * group .. 8 * group + 7: the bytes of a codebook entry, negative where a bit of `signs` is set.
+void unpack_group(uint64_t entry, uint8_t signs, int group, Integers& out) {
+  for (int i = 0; i < 8; ++i) {
+    auto magnitude = int8_t(entry >> (8 * i) & 255);
+    out.codes[8 * group + i] = signs >> i & 1 ? int8_t(-magnitude) : magnitude;
+  }
+}
+
+// The codebook types' sub-scales stand for the odd numbers 2 * s + 1.
+int16_t odd_scale(int s) {
+  return int16_t(2 * (s & 15) + 1);
+}
+
+void unpack(const BlockIQ2_XXS& block, Integers& out) {
+  out.scale = float_from_half(block.scale) / 8;
+  for (int group = 0; group < 32; ++group) {
+    const uint16_t* words = block.words + 4 * (group / 4);
+    uint32_t indices = words[0] | uint32_t(words[1]) << 16, rest = words[2] | uint32_t(words[3]) << 16;
+    out.sub_scales[group / 2] = odd_scale(int(rest >> 28));
+    unpack_group(kIq2XxsCodebook[indices >> (8 * (group % 4)) & 255],
+                 signs_from_seven_bits(rest >> (7 * (group % 4))), group, out);
+  }
+}
+
+void unpack(const BlockIQ2_XS& block, Integers& out) {
+  out.scale = float_from_half(block.scale) / 8;
+  for (int group = 0; group < 32; ++group) {
+    out.sub_scales[group / 2] = odd_scale(block.sub_scales[group / 4] >> (4 * (group / 2 % 2)));
+    unpack_group(kIq2XsCodebook[block.codes[group] & 511], signs_from_seven_bits(block.codes[group] >> 9),
+                 group, out);
+  }
+}
+
+void unpack(const BlockIQ2_S& block, Integers& out) {
+  out.scale = float_from_half(block.scale) / 8;
+  for (int group = 0; group < 32; ++group) {
+    int index = block.codes[group] | (block.high_bits[group / 4] >> (2 * (group % 4)) & 3) << 8;
+    out.sub_scales[group / 2] = odd_scale(block.sub_scales[group / 4] >> (4 * (group / 2 % 2)));
+    unpack_group(kIq2SCodebook[size_t(index)], block.signs[group], group, out);
+  }
+}
+
+void unpack(const BlockIQ3_XXS& block, Integers& out) {
+  out.scale = float_from_half(block.scale) / 4;
+  for (int group = 0; group < 32; ++group) {
+    const uint8_t* bytes = block.signs_and_scales + 4 * (group / 4);
+    uint32_t word = bytes[0] | uint32_t(bytes[1]) << 8 | uint32_t(bytes[2]) << 16 | uint32_t(bytes[3]) << 24;
+    uint64_t first = kIq3XxsCodebook[block.codes[2 * group]],
+             last = kIq3XxsCodebook[block.codes[2 * group + 1]];
+    out.sub_scales[group / 2] = odd_scale(int(word >> 28));
+    unpack_group(first | last << 32, signs_from_seven_bits(word >> (7 * (group % 4))), group, out);
+  }
+}
+
+void unpack(const BlockIQ3_S& block, Integers& out) {
+  out.scale = float_from_half(block.scale);
+  for (int group = 0; group < 32; ++group) {
+    int high = block.high_bits[group / 4] >> (2 * (group % 4));
+    uint64_t first = kIq3SCodebook[size_t(block.codes[2 * group] | (high & 1) << 8)];
+    uint64_t last = kIq3SCodebook[size_t(block.codes[2 * group + 1] | (high >> 1 & 1) << 8)];
+    out.sub_scales[group / 2] = odd_scale(block.sub_scales[group / 8] >> (4 * (group / 4 % 2)));
+    unpack_group(first | last << 32, block.signs[group], group, out);
+  }
+}
+
+// IQ1's values less or more than a codebook value by an eighth: nine times an eighth at most.
+void unpack_shifted_group(uint64_t entry, bool down, int group, Integers& out) {
+  for (int i = 0; i < 8; ++i)
+    out.codes[8 * group + i] = int8_t(8 * int8_t(entry >> (8 * i) & 255) + (down ? -1 : 1));
+}
+
+void unpack(const BlockIQ1_S& block, Integers& out) {
+  out.scale = float_from_half(block.scale) / 8;
+  for (int group = 0; group < 32; ++group) {
+    int high = block.high_bits[group / 4];
+    out.sub_scales[group / 2] = odd_scale(high >> 12 & 7);
+    int index = block.codes[group] | (high >> (3 * (group % 4)) & 7) << 8;
+    unpack_shifted_group(kIq1Codebook[size_t(index)], high & 0x8000, group, out);
+  }
+}
+
+void unpack(const BlockIQ1_M& block, Integers& out) {
+  int words[4], half = 0;
+  for (int i = 0; i < 4; ++i) {
+    words[i] = block.sub_scales[2 * i] | block.sub_scales[2 * i + 1] << 8;
+    half |= (words[i] >> 12) << (4 * i);
+  }
+  out.scale = float_from_half(uint16_t(half)) / 8;
+  for (int group = 0; group < 32; ++group) {
+    int high = block.high_bits[group / 2] >> (4 * (group % 2));
+    out.sub_scales[group / 2] = odd_scale(words[group / 8] >> (3 * (group / 2 % 4)) & 7);
+    int index = block.codes[group] | (high & 7) << 8;
+    unpack_shifted_group(kIq1Codebook[size_t(index)], high & 8, group, out);
+  }
+}
+
 // Sums of n values of a block and one token's codes: dot of the scaled codes, and the activations weighted by
 // the mins.
 struct Sums {
@@ -274,6 +374,20 @@ void matrix_product(const MatrixProduct& p) {
       return multiply_blocks<BlockQ6_K>(p);
     case TensorType::IQ4_XS:
       return multiply_blocks<BlockIQ4_XS>(p);
+    case TensorType::IQ2_XXS:
+      return multiply_blocks<BlockIQ2_XXS>(p);
+    case TensorType::IQ2_XS:
+      return multiply_blocks<BlockIQ2_XS>(p);
+    case TensorType::IQ2_S:
+      return multiply_blocks<BlockIQ2_S>(p);
+    case TensorType::IQ3_XXS:
+      return multiply_blocks<BlockIQ3_XXS>(p);
+    case TensorType::IQ3_S:
+      return multiply_blocks<BlockIQ3_S>(p);
+    case TensorType::IQ1_S:
+      return multiply_blocks<BlockIQ1_S>(p);
+    case TensorType::IQ1_M:
+      return multiply_blocks<BlockIQ1_M>(p);
     default:
       return multiply_decoded(p);
   }

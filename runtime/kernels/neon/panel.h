@@ -43,6 +43,7 @@ struct PanelFormat {
   UnpackPanel unpack;  // null: the type is not multiplied as integers
 };
 PanelFormat panel_format(TensorType type);
+PanelFormat panel_format_of_codebook(TensorType type);  // IQ1, IQ2 and IQ3 alone
 
 // The product of all tokens through panels in scratch. i8mm: for CPUs that have its matrix multiply.
 void panel_product_dotprod(const MatrixProduct& product, const PanelFormat& format);

@@ -170,7 +170,7 @@ PanelFormat panel_format(TensorType type) {
     case TensorType::IQ4_XS:
       return {PanelForm::groups_of_32, false, unpack_super_blocks<BlockIQ4_XS>};
     default:
-      return {PanelForm::whole, false, nullptr};
+      return panel_format_of_codebook(type);
   }
 }
 

@@ -27,9 +27,10 @@ static inline Token token_at(const void* activations, const ActivationPlanes& pl
 }
 
 using RowDot = float (*)(const void* blocks, const Token& token, size_t n_columns);
-// For blocks of 32 (row_dot.cpp) and of 256 (row_dot_k.cpp); null for types that are not multiplied as
-// integers.
+// For blocks of 32 (row_dot.cpp) and of 256 (row_dot_k.cpp, and row_dot_codebook.cpp for IQ1, IQ2 and IQ3);
+// null for other types.
 RowDot row_dot_of_32(TensorType type);
 RowDot row_dot_of_256(TensorType type);
+RowDot row_dot_of_codebook(TensorType type);
 
 }  // namespace edgellm::neon
