@@ -149,6 +149,10 @@ class ProgramTest : public testing::Test {
     for (const auto& [name, bytes] : after) EXPECT_TRUE(before.contains(name)) << name << " was left behind";
   }
 
+  fs::path program_ = EDGELLM_PROGRAM;  // of this build
+  TemporaryFolder folder_ = *TemporaryFolder::create("cli"),
+                  elsewhere_ = *TemporaryFolder::create("cli-said");
+
  private:
   static bool redirect(const std::string& path, int flags, int descriptor) {
     int opened = ::open(path.c_str(), flags, 0600);
@@ -168,10 +172,6 @@ class ProgramTest : public testing::Test {
     ::waitpid(child, &status, 0);
     return status;
   }
-
-  const fs::path program_ = EDGELLM_PROGRAM;  // of this build
-  TemporaryFolder folder_ = *TemporaryFolder::create("cli"),
-                  elsewhere_ = *TemporaryFolder::create("cli-said");
 };
 
 }  // namespace edgellm::cli
