@@ -49,8 +49,8 @@ std::vector<double> mutated(const std::vector<double>& parent, std::span<const s
 }  // namespace
 
 Status evolve(std::span<const AllocationItem> items, std::span<const std::vector<uint32_t>> groups,
-              uint64_t budget, const EvolutionOptions& options, const MeasureAllocation& measure,
-              const OnGeneration& on_generation, EvolutionState& state) {
+              const AllocationBudget& budget, const EvolutionOptions& options,
+              const MeasureAllocation& measure, const OnGeneration& on_generation, EvolutionState& state) {
   if (state.log_factors.empty()) state.log_factors.assign(items.size(), 0.0);
   while (state.generation < options.n_generations && state.n_idle < options.patience) {
     double before = state.measured;
@@ -62,8 +62,10 @@ Status evolve(std::span<const AllocationItem> items, std::span<const std::vector
          ++tries) {
       Offspring child;
       child.log_factors = mutated(state.log_factors, groups, spread, random);
-      EDGELLM_ASSIGN_OR_RETURN(child.choice,
-                               allocate(scaled(items, child.log_factors), budget, options.n_steps));
+      // The parent's choice fits, so that only the coarser steps can make a choice seem not to.
+      auto choice = allocate(scaled(items, child.log_factors), budget, options.n_steps);
+      if (!choice.ok()) continue;
+      child.choice = std::move(*choice);
       if (!seen.insert(child.choice).second) continue;
       EDGELLM_ASSIGN_OR_RETURN(child.measured, measure(child.choice, 0));
       offspring.push_back(std::move(child));

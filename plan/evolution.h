@@ -46,7 +46,7 @@ using OnGeneration = std::function<Status(const EvolutionState& state)>;
 // groups: [n_items][...] numbers of the groups an item belongs to. state: where to start; its choice must fit
 // the budget and be measured at fidelity 1. The same state and options give the same result.
 Status evolve(std::span<const AllocationItem> items, std::span<const std::vector<uint32_t>> groups,
-              uint64_t budget, const EvolutionOptions& options, const MeasureAllocation& measure,
-              const OnGeneration& on_generation, EvolutionState& state);
+              const AllocationBudget& budget, const EvolutionOptions& options,
+              const MeasureAllocation& measure, const OnGeneration& on_generation, EvolutionState& state);
 
 }  // namespace edgellm

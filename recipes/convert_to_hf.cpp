@@ -2,9 +2,9 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <map>
-#include <unistd.h>
 
 #include "core/arch/architecture.h"
+#include "core/base/output_folder.h"
 #include "core/model_file/gguf.h"
 #include "core/model_file/printable.h"
 #include "core/model_file/safetensors.h"
@@ -18,45 +18,6 @@ namespace edgellm {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A folder that appears under its name only when it is whole; without commit() what was written is removed.
-class OutputFolder {
- public:
-  static Result<OutputFolder> create(const fs::path& path) {
-    std::error_code code;
-    if (fs::exists(path, code) && !(fs::is_directory(path, code) && fs::is_empty(path, code)))
-      return Error{fmt::format("cannot write {}: it exists already", path.string())};
-    OutputFolder folder;
-    // "out/" and "out" are the same folder; its temporary name must lie beside it, not inside.
-    folder.path_ = path.has_filename() ? path : path.parent_path();
-    folder.temporary_ = folder.path_;
-    folder.temporary_ += fmt::format(".partial-{}", ::getpid());
-    fs::remove_all(folder.temporary_, code);
-    if (!fs::create_directory(folder.temporary_, code))
-      return Error{fmt::format("cannot create folder {}: {}", path.string(), code.message())};
-    return folder;
-  }
-  OutputFolder(OutputFolder&& other) noexcept
-      : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})) {}
-  OutputFolder& operator=(OutputFolder&&) = delete;
-  ~OutputFolder() {
-    std::error_code code;
-    if (!temporary_.empty()) fs::remove_all(temporary_, code);
-  }
-
-  const fs::path& temporary() const { return temporary_; }
-  Status commit() {
-    std::error_code code;
-    fs::rename(temporary_, path_, code);
-    if (code) return Error{fmt::format("cannot create folder {}: {}", path_.string(), code.message())};
-    temporary_.clear();
-    return {};
-  }
-
- private:
-  OutputFolder() = default;
-  fs::path path_, temporary_;
-};
 
 struct Target {
   const GgufTensor* tensor;

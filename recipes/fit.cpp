@@ -10,6 +10,7 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
+#include "recipes/device_profile.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_source.h"
 #include "recipes/fit_work.h"
@@ -84,6 +85,11 @@ class FitRun {
     // Fails now, not after half an hour, when the output cannot be written.
     for (const auto& output : {options_.output, report_path()})
       EDGELLM_RETURN_IF_ERROR(check_output(output, options_.calibrate));
+    if (!options_.device_profile.empty()) {
+      EDGELLM_RETURN_IF_ERROR(check_is_no_input(options_.output, {{options_.device_profile}}));
+      EDGELLM_RETURN_IF_ERROR(check_is_no_input(report_path(), {{options_.device_profile}}));
+      EDGELLM_ASSIGN_OR_RETURN(profile_, read_device_profile(options_.device_profile));
+    }
     EDGELLM_ASSIGN_OR_RETURN(model_file_,
                              fit_source(options_.model, work_root(), options_.n_threads, progress_));
     EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(model_file_));
@@ -152,6 +158,7 @@ class FitRun {
     }
     EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(work_root(), hash_text(model_hash_ + kWorkVersion)));
     work_ = std::make_unique<FitWork>(std::move(work));
+    EDGELLM_RETURN_IF_ERROR(measure_device());
     stages_path_ =
         work_->model_folder() / fmt::format("stages-{}-{}.json", search_key(), text_.hash.substr(0, 8));
     clock_.keep_in(stages_path_);
@@ -179,6 +186,24 @@ class FitRun {
     little_text_ = windows_of(text_, n_verify_, std::max<size_t>(1, n_search_ / 4), kFirstScoredRow);
     return work_->enter_text(
         hash_text(text_.hash + nlohmann::json{e.n_importance_windows, e.n_error_rows}.dump()));
+  }
+
+  bool is_timed() const { return options_.goal != FitGoal::accuracy || options_.most_seconds_per_token; }
+
+  // Once for a work folder: a resumed search must go by the same speeds.
+  Status measure_device() {
+    if (!is_timed() || profile_) return {};
+    clock_.begin("measuring this device");
+    auto path = work_->model_folder() / "device-profile.json";
+    auto known = read_device_profile(path);
+    if (known.ok() && known->n_threads == threads_.n_threads()) {
+      profile_ = std::move(*known);
+      return {};
+    }
+    EDGELLM_ASSIGN_OR_RETURN(
+        profile_, measure_device_profile({.n_threads = options_.n_threads, .n_rounds = 3, .prompts = false},
+                                         progress_));
+    return write_device_profile(*profile_, path);
   }
 
   Status load_original() {
@@ -276,11 +301,16 @@ class FitRun {
                                progress_, candidates_);
   }
 
+  double most_harm() const { return options_.goal == FitGoal::speed ? kSpeedHarm : kBalancedHarm; }
+
   // What decides a search besides model and text.
   std::string search_key() const {
-    return fmt::format("{}-{}-{}-{}-{}", budget_, lookup_ ? lookup_->most_bytes : 0,
-                       options_.drop_layers ? "drop" : "keep", options_.effort.n_generations,
-                       options_.effort.n_offspring);
+    std::string key = fmt::format("{}-{}-{}-{}-{}", budget_, lookup_ ? lookup_->most_bytes : 0,
+                                  options_.drop_layers ? "drop" : "keep", options_.effort.n_generations,
+                                  options_.effort.n_offspring);
+    if (!is_timed()) return key;
+    std::string goal = fmt::format("{} {}", most_harm(), options_.most_seconds_per_token.value_or(0));
+    return key + "-" + hash_text(goal + profile_json(*profile_)["types"].dump()).substr(0, 8);
   }
 
   Status search() {
@@ -293,6 +323,7 @@ class FitRun {
     input.block_influence = block_influence_;
     input.budget = budget_;
     input.lookup = lookup_;
+    if (is_timed()) input.speed = {&*profile_, options_.most_seconds_per_token, most_harm()};
     input.drop_layers = options_.drop_layers;
     input.little_text = little_text_;
     input.all_text = search_text_;
@@ -384,6 +415,25 @@ class FitRun {
     return j;
   }
 
+  // Of the products of a token, on the profile's device.
+  nlohmann::json speed_report() const {
+    nlohmann::json j = {{"optimize", to_string(options_.goal)},
+                        {"profile", options_.device_profile.empty() ? "measured on this machine"
+                                                                    : options_.device_profile.string()},
+                        {"device", {{"backend", profile_->backend}, {"threads", profile_->n_threads}}},
+                        {"predicted_seconds_per_token", nullptr},
+                        {"predicted_seconds_per_token_before", nullptr}};
+    if (profile_->machine.is_object() && profile_->machine.contains("cpu"))
+      j["device"]["cpu"] = profile_->machine["cpu"];
+    if (auto seconds = predicted_seconds_per_token(*source_, chosen_.plan, *profile_))
+      j["predicted_seconds_per_token"] = *seconds;
+    if (auto seconds = predicted_seconds_per_token(*source_, {}, *profile_))
+      j["predicted_seconds_per_token_before"] = *seconds;
+    if (is_timed()) j["most_seconds_per_token"] = searched_.most_seconds;
+    if (options_.goal != FitGoal::accuracy) j["most_harm"] = most_harm();
+    return j;
+  }
+
   nlohmann::json make_report() const {
     nlohmann::json j;
     j["schema"] = 1;
@@ -409,6 +459,7 @@ class FitRun {
     j["after"] = side(chosen_.n_file_bytes, counted_after, run_after_, verified_);
     j["chosen"] = chosen_.name;
     j["dropped_layers"] = chosen_.plan.dropped_layers;
+    if (profile_) j["speed"] = speed_report();
     auto items = allocation_items(candidates_);
     for (size_t i = 0; i < candidates_.size(); ++i) {
       const TensorCandidates& c = candidates_[i];
@@ -455,6 +506,7 @@ class FitRun {
   uint64_t budget_ = 0;  // for counted_bytes()
   std::optional<LookupTensor> lookup_;
   std::unique_ptr<FitWork> work_;
+  std::optional<DeviceProfile> profile_;
   CalibrationText text_;
   size_t n_verify_ = 0, n_search_ = 0;
   TextWindows verify_text_, search_text_, little_text_;
@@ -474,6 +526,11 @@ class FitRun {
 };
 
 }  // namespace
+
+std::string_view to_string(FitGoal goal) {
+  if (goal == FitGoal::accuracy) return "accuracy";
+  return goal == FitGoal::balanced ? "balanced" : "speed";
+}
 
 Result<nlohmann::json> fit(const FitOptions& options, const Progress& progress) {
   return FitRun(options, progress).run();

@@ -7,6 +7,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/progress.h"
@@ -27,6 +28,12 @@ struct FitEffort {
   size_t n_offspring = 8;
 };
 
+// What a plan is chosen for within its bytes. The faster ones take the least time a token that a plan can
+// have whose predicted harm is at most kBalancedHarm or kSpeedHarm times that of the most accurate plan.
+enum class FitGoal { accuracy, balanced, speed };
+std::string_view to_string(FitGoal goal);
+inline constexpr double kBalancedHarm = 1.1, kSpeedHarm = 1.5;
+
 struct FitOptions {
   std::filesystem::path model;  // GGUF file
   std::filesystem::path output;
@@ -40,6 +47,10 @@ struct FitOptions {
   std::filesystem::path work;                    // empty: OUTPUT.work beside the output
   bool keep_work = false;
   bool drop_layers = true;  // whether whole layers may be left out
+  FitGoal goal = FitGoal::accuracy;
+  std::optional<double> most_seconds_per_token;  // predicted; with FitGoal::accuracy only
+  // Speeds of another machine. Empty: measured on this one, where they are needed.
+  std::filesystem::path device_profile = {};
   size_t n_threads = 0;
   std::filesystem::path program;  // of edgellm itself, to measure runs in a process of their own
   FitEffort effort;

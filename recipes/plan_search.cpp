@@ -11,7 +11,6 @@
 namespace edgellm {
 namespace {
 
-constexpr uint32_t kMostlyMixed = 15;  // general.file_type of a mixture; readers show it as "Q4_K - Medium"
 constexpr size_t kBestPresets = 2;     // measured, of those that fit
 constexpr size_t kDropCandidates = 8;  // layers of least Block Influence that are tried
 constexpr double kNotMeasured = 1e300;
@@ -21,9 +20,10 @@ struct Problem {
   std::set<uint32_t> dropped;
   std::vector<const TensorCandidates*> candidates;
   std::vector<AllocationItem> items;
+  std::vector<std::vector<TensorType>> types;  // of each item's options
   std::vector<std::vector<uint32_t>> groups;
-  uint64_t rest = 0;    // header, norms and padding: what the file has beyond the items
-  uint64_t budget = 0;  // for the items alone
+  uint64_t rest = 0;        // header, norms and padding: what the file has beyond the items
+  AllocationBudget budget;  // for the items alone
 };
 
 // A plan's file may pad every item up to GGUF's alignment.
@@ -41,15 +41,41 @@ uint32_t most_dropped(uint32_t n_layers) {
 
 QuantizationPlan plan_of(const Problem& problem, const Allocation& choice) {
   QuantizationPlan plan;
-  plan.file_type = kMostlyMixed;
+  plan.file_type = kMixedFileType;
   plan.dropped_layers = problem.dropped;
   for (size_t i = 0; i < choice.size(); ++i)
-    plan.types[problem.candidates[i]->tensor->name] = problem.candidates[i]->types[choice[i]];
+    plan.types[problem.candidates[i]->tensor->name] = problem.types[i][choice[i]];
   return plan;
 }
 
 uint64_t bytes_beyond_lookup(uint64_t n_bytes, const LookupTensor& lookup) {
   return n_bytes - std::min(n_bytes, lookup.most_bytes);
+}
+
+// Leaves the options whose speed is known, each with its seconds. An embedding that is only looked up takes
+// no time. Error when none is left.
+Status time_options(const PlanSearchInput& input, const TensorCandidates& c, AllocationItem& item,
+                    std::vector<TensorType>& types) {
+  bool is_table = c.role == TensorRole::token_embedding && !has_tied_embedding(*input.source);
+  AllocationItem timed;
+  std::vector<TensorType> known;
+  std::string unknown;
+  for (size_t i = 0; i < types.size(); ++i) {
+    auto seconds = input.speed->profile->seconds_per_weight(types[i]);
+    if (!seconds && !is_table) {
+      unknown += fmt::format("{}{}", unknown.empty() ? "" : ", ", to_string(types[i]));
+      continue;
+    }
+    timed.options.push_back(item.options[i]);
+    if (!is_table) timed.options.back().seconds = *seconds * double(c.tensor->n_values());
+    known.push_back(types[i]);
+  }
+  if (known.empty())
+    return Error{fmt::format("the device profile has no speed of any type that tensor {} can take ({})",
+                             c.tensor->name, unknown)};
+  item = std::move(timed);
+  types = std::move(known);
+  return {};
 }
 
 Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32_t>& dropped) {
@@ -62,6 +88,8 @@ Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32
     if (c.layer >= 0 && dropped.contains(uint32_t(c.layer))) continue;
     p.candidates.push_back(&c);
     p.items.push_back(items[i]);
+    p.types.push_back(c.types);
+    if (input.speed) EDGELLM_RETURN_IF_ERROR(time_options(input, c, p.items.back(), p.types.back()));
     if (input.lookup && input.lookup->name == c.tensor->name)
       for (AllocationOption& option : p.items.back().options)
         option.n_bytes -= bytes_beyond_lookup(option.n_bytes, *input.lookup);
@@ -71,12 +99,22 @@ Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32
   Allocation any(p.items.size(), 0);
   EDGELLM_ASSIGN_OR_RETURN(uint64_t whole, counted_bytes(*input.source, plan_of(p, any), input.lookup));
   p.rest = whole - allocation_bytes(p.items, any) + kItemPadding * p.items.size();
-  p.budget = input.budget - std::min(input.budget, p.rest);
+  p.budget.n_bytes = input.budget - std::min(input.budget, p.rest);
+  if (input.speed && input.speed->most_seconds) p.budget.seconds = *input.speed->most_seconds;
   return p;
 }
 
 bool fits(const Problem& p) {
-  return smallest_allocation_bytes(p.items) <= p.budget;
+  return can_allocate(p.items, p.budget);
+}
+
+// Where no time is given: that of the fastest plan that does no more harm than is allowed.
+Status limit_seconds(const PlanSearchInput& input, Problem& p) {
+  if (!input.speed || input.speed->most_seconds) return {};
+  EDGELLM_ASSIGN_OR_RETURN(Allocation fast,
+                           allocate_fastest(p.items, p.budget.n_bytes, input.speed->most_harm));
+  p.budget.seconds = allocation_seconds(p.items, fast);
+  return {};
 }
 
 class Search {
@@ -87,10 +125,12 @@ class Search {
   Result<PlanSearchResult> run() {
     EDGELLM_RETURN_IF_ERROR(read_checkpoint());
     EDGELLM_RETURN_IF_ERROR(choose_dropped_layers());
+    EDGELLM_RETURN_IF_ERROR(limit_seconds(input_, problem_));
     EDGELLM_RETURN_IF_ERROR(evolve_plan());
     EDGELLM_RETURN_IF_ERROR(measure_presets());
     PlanSearchResult result;
     result.tried = tried_;
+    result.most_seconds = problem_.budget.seconds;
     result.best = *std::min_element(tried_.begin(), tried_.end(),
                                     [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
     return result;
@@ -177,6 +217,12 @@ class Search {
 
   Status too_small(const Problem& p) const {
     uint64_t smallest = smallest_allocation_bytes(p.items) + p.rest;
+    if (smallest <= input_.budget) {
+      auto choice = allocate(p.items, p.budget);
+      if (!choice.ok())
+        return Error{fmt::format("no plan within {:.1f} MB is fast enough on this device: {}",
+                                 double(input_.budget) / 1e6, choice.error().message)};
+    }
     return Error{
         fmt::format("no plan fits {:.1f} MB: the smallest possible file {}takes {:.1f} MB ({} bytes)",
                     double(input_.budget) / 1e6,
@@ -222,7 +268,7 @@ class Search {
     for (const Preset& preset : presets()) {
       EDGELLM_ASSIGN_OR_RETURN(QuantizationPlan plan, preset_plan(*input_.source, preset));
       EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(*input_.source, plan, input_.lookup));
-      if (n_bytes > input_.budget) continue;
+      if (n_bytes > input_.budget || !is_fast_enough(plan)) continue;
       double predicted = 0;
       for (size_t i = 0; i < items.size(); ++i) {
         const TensorCandidates& c = (*input_.candidates)[i];
@@ -243,6 +289,12 @@ class Search {
     }
     meter.finish();
     return {};
+  }
+
+  bool is_fast_enough(const QuantizationPlan& plan) const {
+    if (!input_.speed) return true;
+    auto seconds = predicted_seconds_per_token(*input_.source, plan, *input_.speed->profile);
+    return seconds && *seconds <= problem_.budget.seconds;
   }
 
   Status remember(std::string name, QuantizationPlan plan, double measured) {
@@ -287,6 +339,7 @@ class Search {
     }
     if (!dropped.empty() && *dropped.rbegin() >= input_.block_influence.size()) return {};
     EDGELLM_ASSIGN_OR_RETURN(Problem p, make_problem(input_, dropped));
+    if (drops_decided) EDGELLM_RETURN_IF_ERROR(limit_seconds(input_, p));
     dropped_ = std::move(dropped);
     drops_decided_ = drops_decided;
     kl_without_ = kl_without;
@@ -301,7 +354,8 @@ class Search {
     if (!state.log_factors.empty() && state.log_factors.size() != p.items.size()) return false;
     for (size_t i = 0; i < p.items.size(); ++i)
       if (state.choice[i] >= p.items[i].options.size()) return false;
-    return allocation_bytes(p.items, state.choice) <= p.budget;
+    return allocation_bytes(p.items, state.choice) <= p.budget.n_bytes &&
+           allocation_seconds(p.items, state.choice) <= p.budget.seconds;
   }
 
   MeasuredModel& model_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <set>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "core/base/progress.h"
 #include "plan/evolution.h"
+#include "recipes/device_profile.h"
 #include "recipes/tensor_costs.h"
 
 namespace edgellm {
@@ -20,12 +22,22 @@ struct LookupTensor {
   uint64_t most_bytes = 0;
 };
 
+// What a plan is to be besides accurate. Types that the profile lacks are not used.
+struct SpeedGoal {
+  const DeviceProfile* profile = nullptr;
+  // One of these: the most predicted seconds a token; or as fast as a plan can be whose predicted harm is at
+  // most so many times that of the most accurate one, and then no slower.
+  std::optional<double> most_seconds;
+  double most_harm = 1;
+};
+
 struct PlanSearchInput {
   const GgufFile* source = nullptr;
   const std::vector<TensorCandidates>* candidates = nullptr;
   std::vector<double> block_influence;  // [n_layers]
   uint64_t budget = 0;                  // for counted_bytes()
   std::optional<LookupTensor> lookup;
+  std::optional<SpeedGoal> speed;
   bool drop_layers = true;
   TextWindows little_text, all_text;  // of fidelity 0 and 1; little_text is the beginning of all_text
   const ReferenceLogits* reference = nullptr;  // on all_text
@@ -44,6 +56,8 @@ struct PlanSearchResult {
   MeasuredPlan best;  // of all
   std::vector<MeasuredPlan>
       tried;  // the start, the searched plan, and the best presets that fit, for the report
+  // Predicted, of a token: what every plan had to meet. Infinite without a SpeedGoal.
+  double most_seconds = std::numeric_limits<double>::infinity();
 };
 
 // Bytes of the plan's file, the looked-up tensor as far as it counts.

@@ -32,6 +32,10 @@ MetadataValue without_layers(const MetadataValue& value, const std::set<uint32_t
 
 }  // namespace
 
+bool is_writable(const TensorTypeInfo& type) {
+  return type.encode && type.decode && type.type != TensorType::Q8_K;
+}
+
 bool has_tied_embedding(const GgufFile& source) {
   return source.find("output.weight") == nullptr;
 }

@@ -15,6 +15,12 @@
 
 namespace edgellm {
 
+// general.file_type of a mixture that is no preset; readers show it as "Q4_K - Medium".
+inline constexpr uint32_t kMixedFileType = 15;
+
+// Whether a weight matrix can be written in it: Q8_K has an encoder, but only for activations.
+bool is_writable(const TensorTypeInfo& type);
+
 // What a quantized file is made of. Tensors that are not named keep the type they have.
 struct QuantizationPlan {
   std::map<std::string, TensorType> types;  // by the source's tensor name

@@ -9,6 +9,7 @@
 #include "core/base/build_description.h"
 #include "core/base/machine.h"
 #include "core/base/output_file.h"
+#include "recipes/device_profile.h"
 #include "runtime/kernels/kernels.h"
 
 namespace edgellm {
@@ -18,7 +19,7 @@ namespace {
 const std::vector<size_t> kTable1Lengths = {256, 1024, 1288};
 
 struct Options {
-  std::string model, kv = "f16", json;
+  std::string model, kv = "f16", json, profile;
   std::vector<std::string> devices;
   bool table1 = false;
   BenchOptions bench;
@@ -44,9 +45,22 @@ Status keep_bench_record(const GgufFile& file, const std::vector<BenchRun>& runs
   return keep_record(record, o.results);
 }
 
+// The speeds of this device alone.
+Status bench_profile(const Options& o) {
+  DeviceProfileOptions options;
+  if (o.bench.n_threads.size() > 1) return Error{"bench: --profile is of one number of threads"};
+  if (!o.bench.n_threads.empty()) options.n_threads = o.bench.n_threads.front();
+  EDGELLM_ASSIGN_OR_RETURN(DeviceProfile profile, measure_device_profile(options, terminal_progress()));
+  fmt::print("{}", device_profile_text(profile));
+  return write_device_profile(profile, o.profile);
+}
+
 Status bench(Options o) {
-  if (o.table1) o.bench.n_generate = kTable1Lengths;
   EDGELLM_RETURN_IF_ERROR(check_devices(o.devices));
+  EDGELLM_RETURN_IF_ERROR(check_output(o.profile, {{o.model}}));
+  if (!o.profile.empty()) EDGELLM_RETURN_IF_ERROR(bench_profile(o));
+  if (o.model.empty()) return {};
+  if (o.table1) o.bench.n_generate = kTable1Lengths;
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   EDGELLM_ASSIGN_OR_RETURN(o.bench.kv_type, parse_kv_type(o.kv));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile opened, GgufFile::open(o.model));
@@ -97,7 +111,13 @@ void add_bench(CLI::App& app, Status& status) {
   auto o = std::make_shared<Options>();
   auto* command =
       app.add_subcommand("bench", "Measure seconds per token, latency, memory and energy of a model");
-  command->add_option("MODEL", o->model, "GGUF file")->required();
+  auto* what = command->add_option_group("what");
+  what->add_option("MODEL", o->model, "GGUF file");
+  what->add_option(
+      "--profile", o->profile,
+      "measure how fast this device multiplies each block format, into this file, for 'edgellm fit "
+      "--device-profile'; MODEL may be left out");
+  what->require_option(1, 2);
   command->add_option("--prompt", o->bench.n_prompt, "tokens of the prompt")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
@@ -136,6 +156,7 @@ void add_bench(CLI::App& app, Status& status) {
       "  edgellm bench model.gguf --table1 --prompt 64 --results results\n"
       "  edgellm bench model.gguf --prompt 512 --generate 64,256 --threads 1,2 --runs 5 --json figures.json\n"
       "  edgellm bench model.gguf --prompt 32 --sequences 1,4,16\n"
+      "  edgellm bench --profile board.json\n"
       "Seconds per token are of the output alone; the column \"with prompt\" is the whole time over the "
       "output's "
       "length.\nEnergy from RAPL usually needs root.");

@@ -58,4 +58,18 @@ std::string bench_table(const std::string& model, uint64_t n_model_bytes, const 
   return text;
 }
 
+std::string device_profile_text(const DeviceProfile& profile) {
+  std::string text = fmt::format(
+      "{}\nmatrices of {:.0f} MB for one token, prompts of {} tokens\n\n  {:<10}{:>8}{:>22}{:>10}{:>24}\n",
+      profile.backend, double(profile.n_matrix_bytes) / 1e6, profile.n_prompt_tokens, "type", "bits",
+      "10^9 weights/s, one", "GB/s", "10^9 weights/s, prompt");
+  for (const auto& [type, speed] : profile.types) {
+    double per_second = 1e-9 / speed.generation.median, bits = info(type).bits_per_value();
+    text += fmt::format("  {:<10}{:>8.4g}{:>22.2f}{:>10.2f}{:>24}\n", to_string(type), bits, per_second,
+                        per_second * bits / 8,
+                        speed.prompt ? fmt::format("{:.1f}", 1e-9 / speed.prompt->median) : "-");
+  }
+  return text;
+}
+
 }  // namespace edgellm

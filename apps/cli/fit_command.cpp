@@ -15,7 +15,8 @@ namespace edgellm {
 namespace {
 
 struct Options {
-  std::string model, output, memory, size, kv = "f16", work, json;
+  std::string model, output, memory, size, kv = "f16", work, json, optimize = "accuracy", device_profile;
+  double seconds_per_token = 0;
   std::vector<std::string> calibrate;
   size_t n_context = 1024, n_threads = 0;
   bool keep_work = false, keep_layers = false;
@@ -53,6 +54,14 @@ void print_report(const nlohmann::json& r) {
             number(a, "prompt_tokens_per_second", 1));
   print_row("generated tokens/s", number(b, "generated_tokens_per_second", 1),
             number(a, "generated_tokens_per_second", 1));
+  if (r.contains("speed")) {
+    auto seconds = [&](const char* key) {
+      const auto& value = r["speed"][key];
+      return value.is_number() ? fmt::format("{:.4g}", value.get<double>()) : std::string("-");
+    };
+    print_row("s/token of the products", seconds("predicted_seconds_per_token_before"),
+              seconds("predicted_seconds_per_token"), r["speed"]["device"]["backend"].get<std::string>());
+  }
 
   std::map<std::string, std::map<std::string, int>> by_role;
   for (const auto& t : r["tensors"]) ++by_role[t["role"]][t["type"]];
@@ -114,6 +123,10 @@ Status run_fit(const Options& o) {
   f.keep_work = o.keep_work;
   f.drop_layers = !o.keep_layers;
   f.n_threads = o.n_threads;
+  if (o.optimize == "balanced") f.goal = FitGoal::balanced;
+  if (o.optimize == "speed") f.goal = FitGoal::speed;
+  if (o.seconds_per_token > 0) f.most_seconds_per_token = o.seconds_per_token;
+  f.device_profile = o.device_profile;
   f.program = "/proc/self/exe";
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report, fit(f, terminal_progress()));
   print_report(report);
@@ -154,6 +167,22 @@ void add_fit(CLI::App& app, Status& status) {
                       "folder for what can be used again (default: OUTPUT.work, removed at the end)");
   command->add_flag("--keep-work", o->keep_work, "keep the work folder, for another budget");
   command->add_flag("--keep-layers", o->keep_layers, "never leave out whole layers");
+  auto* optimize =
+      command
+          ->add_option(
+              "--optimize", o->optimize,
+              "within the budget: accuracy, or the fastest plan that does at most a tenth (balanced) or "
+              "half (speed) more predicted harm than the most accurate")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"accuracy", "balanced", "speed"}));
+  command
+      ->add_option("--seconds-per-token", o->seconds_per_token,
+                   "the most accurate plan whose matrix products take at most so long a token, as 0.2")
+      ->check(CLI::PositiveNumber)
+      ->excludes(optimize);
+  command->add_option("--device-profile", o->device_profile,
+                      "speeds of the device the model is for, from 'edgellm bench --profile' there "
+                      "(default: measured on this machine where they are needed)");
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "write the report to this file too");
   add_results_options(*command, o->results);
@@ -162,6 +191,7 @@ void add_fit(CLI::App& app, Status& status) {
       "  edgellm fit model-f16.gguf --memory 2GB --context 2048 -o model-2gb.gguf\n"
       "  edgellm fit Qwen2.5-7B-Instruct/ --memory 2GB --kv q8_0 -o qwen-2gb.gguf\n"
       "  edgellm fit model-f16.gguf --size 500MB --calibrate my-notes.txt -o model-500mb.gguf\n"
+      "  edgellm fit model-f16.gguf --memory 2GB --optimize speed --device-profile board.json -o board.gguf\n"
       "A kill at any moment loses little: the same command goes on where it stopped and gives the same "
       "file.");
   command->callback([o, &status] { status = run_fit(*o); });

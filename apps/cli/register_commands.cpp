@@ -16,6 +16,7 @@ void register_commands(CLI::App& app, Status& status) {
   add_bench(app, status);
   add_report(app, status);
   add_torch(app, status);
+  add_synthesize(app, status);
 }
 
 }  // namespace edgellm
