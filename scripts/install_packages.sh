@@ -4,13 +4,16 @@
 #
 #   scripts/install_packages.sh build      to build the program
 #   scripts/install_packages.sh quickstart build, and pip to fetch the small model
-#   scripts/install_packages.sh test       build, and everything the tests need
+#   scripts/install_packages.sh compress   build, and LibTorch, for edgellm-torch
+#   scripts/install_packages.sh test       compress, and everything the tests need
 #   scripts/install_packages.sh list JOB   print the packages of a job, install nothing
 set -euo pipefail
 
 build_packages=(make cmake ninja-build g++ pkg-config nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev
   libxxhash-dev libseccomp-dev libcli11-dev libedit-dev)
 quickstart_packages=(python3-pip unzip)
+# Without OpenBLAS the distribution's LibTorch multiplies matrices with the reference BLAS, many times slower.
+compress_packages=(libtorch-dev libopenblas0-pthread)
 test_packages=(libgtest-dev ccache python3)
 # Another CPU's compiler, libraries and emulator; a machine that is arm64 itself tests its kernels directly.
 cross_packages=(g++-aarch64-linux-gnu libfmt-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libxxhash-dev:arm64
@@ -37,6 +40,7 @@ first_of() {
 packages_of() {
   printf '%s\n' "${build_packages[@]}"
   if [ "$1" = quickstart ]; then printf '%s\n' "${quickstart_packages[@]}"; fi
+  if [ "$1" = compress ] || [ "$1" = test ]; then printf '%s\n' "${compress_packages[@]}"; fi
   if [ "$1" != test ]; then return; fi
   printf '%s\n' "${test_packages[@]}"
   local clang
@@ -55,8 +59,8 @@ job="${1:-}"
 list_only=no
 if [ "$job" = list ]; then list_only=yes; job="${2:-}"; fi
 case "$job" in
-  build | quickstart | test) ;;
-  *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  build | quickstart | compress | test) ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
   echo "install_packages: this is not Debian, so nothing is installed. What is needed, by Debian's names:"

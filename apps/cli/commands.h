@@ -19,5 +19,6 @@ void add_run(CLI::App& app, Status& status);
 void add_chat(CLI::App& app, Status& status);
 void add_bench(CLI::App& app, Status& status);
 void add_report(CLI::App& app, Status& status);
+void add_torch(CLI::App& app, Status& status);
 
 }  // namespace edgellm

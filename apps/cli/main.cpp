@@ -10,6 +10,7 @@
 #include <new>
 
 #include "apps/cli/command.h"
+#include "apps/cli/torch_program.h"
 #include "core/base/interrupt.h"
 
 int main(int argc, char** argv) {
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
   install_interrupt_handler();
+  keep_arguments_for_torch(argv);
   // A file-size limit then is an error of the write, reported and cleaned up like a full disk.
   std::signal(SIGXFSZ, SIG_IGN);
 

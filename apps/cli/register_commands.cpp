@@ -16,6 +16,7 @@ void register_commands(CLI::App& app, Status& status) {
   add_chat(app, status);
   add_bench(app, status);
   add_report(app, status);
+  add_torch(app, status);
 }
 
 }  // namespace edgellm

@@ -156,6 +156,9 @@ class ProgramTest : public testing::Test {
     for (const auto& [name, bytes] : after) EXPECT_TRUE(before.contains(name)) << name << " was left behind";
   }
 
+  fs::path program_ = EDGELLM_PROGRAM;  // of this build
+  fs::path folder_, elsewhere_;
+
  private:
   static fs::path new_folder(const char* pattern) {
     std::string name = (fs::temp_directory_path() / pattern).string();
@@ -179,9 +182,6 @@ class ProgramTest : public testing::Test {
     ::waitpid(child, &status, 0);
     return status;
   }
-
-  const fs::path program_ = EDGELLM_PROGRAM;  // of this build
-  fs::path folder_, elsewhere_;
 };
 
 }  // namespace edgellm::cli

@@ -1,0 +1,38 @@
+#include "apps/cli/torch_program.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "recipes/compress/compress.h"
+
+namespace edgellm {
+namespace {
+
+char** arguments = nullptr;
+
+}  // namespace
+
+void keep_arguments_for_torch(char** argv) {
+  arguments = argv;
+}
+
+Status need_torch(std::string_view what) {
+  if (compress_is_linked()) return {};
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  std::filesystem::path program = folder / "edgellm-torch";
+  if (!std::filesystem::exists(program, error))
+    return Error{fmt::format(
+        "{} needs LibTorch, and there is no edgellm-torch in {}: install libtorch-dev "
+        "(scripts/install_packages.sh compress) and build the target edgellm-torch, or configure with "
+        "-DEDGELLM_TORCH=ON and your own LibTorch's folder in CMAKE_PREFIX_PATH",
+        what, folder.string())};
+  ::execv(program.c_str(), arguments);
+  return Error{
+      fmt::format("{} needs LibTorch: cannot run {}: {}", what, program.string(), std::strerror(errno))};
+}
+
+}  // namespace edgellm

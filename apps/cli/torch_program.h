@@ -1,0 +1,19 @@
+// The commands and options that need LibTorch exist in both programs. edgellm, which never loads it, hands
+// them over to edgellm-torch, the same commands with LibTorch in them, which stands beside it.
+#pragma once
+
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace edgellm {
+
+// Called once by main: the arguments that edgellm-torch is to get.
+void keep_arguments_for_torch(char** argv);
+
+// First line of a command that needs LibTorch; `what` names it as the user wrote it ("'edgellm quantize
+// --method gptq'"). Returns in a program that has LibTorch; otherwise edgellm-torch takes this process's
+// place, or there is none and the Error says how to get it.
+Status need_torch(std::string_view what);
+
+}  // namespace edgellm

@@ -1,0 +1,23 @@
+// Every recipe of this folder in a program without LibTorch. Commands hand over to edgellm-torch before they
+// come here (apps/cli/torch_program.h).
+#include "recipes/compress/compress.h"
+
+namespace edgellm {
+namespace {
+
+Error not_linked(const char* operation) {
+  return Error{std::string(operation) +
+               ": this program has no LibTorch; edgellm-torch has (build option EDGELLM_TORCH)"};
+}
+
+}  // namespace
+
+bool compress_is_linked() {
+  return false;
+}
+
+Result<TorchDescription> describe_torch(size_t) {
+  return not_linked("describe LibTorch");
+}
+
+}  // namespace edgellm
