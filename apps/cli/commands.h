@@ -11,6 +11,7 @@ void add_fit(CLI::App& app, Status& status);
 void add_convert(CLI::App& app, Status& status);
 void add_inspect(CLI::App& app, Status& status);
 void add_quantize(CLI::App& app, Status& status);
+void add_prune(CLI::App& app, Status& status);
 void add_importance(CLI::App& app, Status& status);
 void add_eval(CLI::App& app, Status& status);
 void add_score(CLI::App& app, Status& status);

@@ -8,6 +8,7 @@ void register_commands(CLI::App& app, Status& status) {
   add_convert(app, status);
   add_inspect(app, status);
   add_quantize(app, status);
+  add_prune(app, status);
   add_importance(app, status);
   add_eval(app, status);
   add_score(app, status);
