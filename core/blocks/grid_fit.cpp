@@ -4,55 +4,10 @@
 #include <initializer_list>
 
 #include "core/blocks/iq4.h"
-
-#if defined(__clang__)
-#pragma clang diagnostic ignored "-Wunknown-warning-option"
-#endif
-// Vectors of the wider sets never leave this file, so that their calling convention does not matter.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
-#define EDGELLM_INLINE [[gnu::always_inline]] inline
+#include "core/blocks/lanes.h"
 
 namespace edgellm {
 namespace {
-
-typedef float Float4 __attribute__((vector_size(16)));
-typedef float Float8 __attribute__((vector_size(32)));
-typedef float Float16 __attribute__((vector_size(64)));
-
-template <class Vector>
-EDGELLM_INLINE Vector load(const float* from) {
-  Vector vector;
-  std::memcpy(&vector, from, sizeof(Vector));
-  return vector;
-}
-
-template <class Vector>
-EDGELLM_INLINE void store(float* to, const Vector& vector) {
-  std::memcpy(to, &vector, sizeof(Vector));
-}
-
-// A value that is no number comes out as high.
-template <class Vector>
-EDGELLM_INLINE Vector clamped(const Vector& v, float low, float high) {
-  Vector lows = Vector{} + low, highs = Vector{} + high;
-  Vector below = v < highs ? v : highs;
-  return below > lows ? below : lows;
-}
-
-// Nearest whole number, ties to even, within [low, high]: in the sum with 1.5 * 2^23 the last place is worth
-// one, so adding rounds.
-template <class Vector>
-EDGELLM_INLINE Vector rounded(const Vector& v, float low, float high) {
-  constexpr float kRounder = 12582912.0f;
-  return clamped(v + kRounder, kRounder + low, kRounder + high) - kRounder;
-}
-
-template <class Vector>
-EDGELLM_INLINE Vector inverse_or_zero(const Vector& v) {
-  Vector zero{};
-  return v == zero ? zero : 1.0f / v;
-}
 
 struct WholeNumbers {
   float low, high;
@@ -81,13 +36,6 @@ template <class Vector>
 struct Shared {
   const float* from;
   EDGELLM_INLINE float at(int i) const { return from[i]; }
-};
-
-template <class Vector>
-struct PerLane {
-  const float* from;
-  int stride;
-  EDGELLM_INLINE Vector at(int i) const { return load<Vector>(from + i * stride); }
 };
 
 // The error alone, in fewer operations than the sums.
