@@ -9,11 +9,44 @@ namespace edgellm {
 namespace {
 
 using enum TensorType;
+constexpr auto kEmbedding = TensorRole::token_embedding;
+constexpr auto kQ = TensorRole::attention_q;
+constexpr auto kK = TensorRole::attention_k;
 constexpr auto kV = TensorRole::attention_v;
 constexpr auto kAttentionOutput = TensorRole::attention_output;
+constexpr auto kGate = TensorRole::ffn_gate;
+constexpr auto kUp = TensorRole::ffn_up;
 constexpr auto kDown = TensorRole::ffn_down;
 
-constexpr PresetRule kQ2_0[] = {{TensorRole::token_embedding, LayerSet::all, Q4_K}};
+constexpr PresetRule kIQ1[] = {{kEmbedding, LayerSet::all, Q2_K},
+                               {kV, LayerSet::all, Q4_K, true},
+                               {kV, LayerSet::all, Q2_K},
+                               {kDown, LayerSet::first_eighth, Q2_K},
+                               {kAttentionOutput, LayerSet::all, IQ2_XXS}};
+constexpr PresetRule kIQ2_XS[] = {{kEmbedding, LayerSet::all, Q2_K},
+                                  {kV, LayerSet::all, Q4_K, true},
+                                  {kV, LayerSet::all, Q2_K},
+                                  {kDown, LayerSet::first_eighth, Q2_K}};
+constexpr PresetRule kIQ2_M[] = {{kEmbedding, LayerSet::all, IQ3_S},
+                                 {kV, LayerSet::all, Q4_K, true},
+                                 {kV, LayerSet::all, IQ3_S},
+                                 {kDown, LayerSet::first_eighth, IQ3_S},
+                                 {kAttentionOutput, LayerSet::all, IQ3_S}};
+constexpr PresetRule kIQ3_XXS[] = {{kEmbedding, LayerSet::all, IQ3_S},
+                                   {kV, LayerSet::all, Q4_K, true},
+                                   {kQ, LayerSet::all, IQ2_S},
+                                   {kK, LayerSet::all, IQ2_S},
+                                   {kAttentionOutput, LayerSet::all, IQ3_S}};
+constexpr PresetRule kIQ3_XS[] = {{kV, LayerSet::all, Q4_K, true},
+                                  {kQ, LayerSet::all, IQ3_XXS},
+                                  {kK, LayerSet::all, IQ3_XXS},
+                                  {kGate, LayerSet::middle, IQ3_XXS},
+                                  {kUp, LayerSet::middle, IQ3_XXS}};
+constexpr PresetRule kIQ3_S[] = {{kV, LayerSet::all, Q4_K, true}};
+constexpr PresetRule kIQ3_M[] = {{kV, LayerSet::all, Q4_K},
+                                 {kDown, LayerSet::first_eighth, Q4_K},
+                                 {kAttentionOutput, LayerSet::all, Q4_K}};
+constexpr PresetRule kQ2_0[] = {{kEmbedding, LayerSet::all, Q4_K}};
 constexpr PresetRule kQ2_K_S[] = {{kV, LayerSet::all, Q4_K, true}, {kDown, LayerSet::first_eighth, Q4_K}};
 constexpr PresetRule kQ2_K[] = {{kV, LayerSet::all, Q4_K, true},
                                 {kV, LayerSet::all, Q3_K},
@@ -31,9 +64,19 @@ constexpr PresetRule kMoreBitsQ6_K[] = {{kV, LayerSet::more_bits, Q6_K}, {kDown,
 constexpr PresetRule kIQ4[] = {{kV, LayerSet::all, Q5_K, true}};
 
 constexpr Preset kPresets[] = {
+    {"IQ1_S", 24, IQ1_S, kIQ1, Q5_K},
+    {"IQ1_M", 31, IQ1_M, kIQ1, Q5_K},
+    {"IQ2_XXS", 19, IQ2_XXS, kIQ2_XS, Q5_K},
     {"Q2_0", 41, Q2_0, kQ2_0},
+    {"IQ2_XS", 20, IQ2_XS, kIQ2_XS, Q5_K},
+    {"IQ2_S", 28, IQ2_XS, kIQ2_M, Q5_K},
+    {"IQ2_M", 29, IQ2_S, kIQ2_M, Q5_K},
     {"Q2_K_S", 21, Q2_K, kQ2_K_S},
     {"Q2_K", 10, Q2_K, kQ2_K},
+    {"IQ3_XXS", 23, IQ3_XXS, kIQ3_XXS, Q5_K},
+    {"IQ3_XS", 22, IQ3_S, kIQ3_XS},
+    {"IQ3_S", 26, IQ3_S, kIQ3_S},
+    {"IQ3_M", 27, IQ3_S, kIQ3_M},
     {"Q3_K_S", 11, Q3_K, {}},
     {"Q3_K_M", 12, Q3_K, kQ3_K_M},
     {"Q3_K_L", 13, Q3_K, kQ3_K_L},
@@ -66,6 +109,8 @@ bool contains(LayerSet set, uint32_t layer, uint32_t n) {
       return layer < n / 16;
     case LayerSet::first_eighth:
       return layer < n / 8;
+    case LayerSet::middle:
+      return layer >= n / 8 && layer < 7 * n / 8;
     case LayerSet::more_bits:
       return layer < n / 8 || layer >= 7 * n / 8 || (layer - n / 8) % 3 == 2;
   }
@@ -151,7 +196,7 @@ TensorType preset_tensor_type(const Preset& preset, const PresetContext& context
       role == TensorRole::output || (role == TensorRole::token_embedding && context.tied_embedding);
   if (is_output) {
     bool fits = n_columns % info(type).n_values_per_block == 0;
-    if (type != Q8_0) type = fits ? Q6_K : Q8_0;
+    if (type != Q8_0) type = fits ? preset.output : Q8_0;
   } else {
     for (const PresetRule& rule : preset.rules) {
       if (rule.role != role || !contains(rule.layers, uint32_t(layer), context.n_layers)) continue;

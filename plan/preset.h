@@ -20,6 +20,7 @@ enum class LayerSet : uint8_t {
   first_four,
   first_sixteenth,  // i < n / 16
   first_eighth,     // i < n / 8
+  middle,           // all but the first and last eighth
   more_bits,        // the first and last eighth, and every third layer between
 };
 
@@ -32,9 +33,10 @@ struct PresetRule {
 
 struct Preset {
   std::string_view name;
-  uint32_t file_type;                 // general.file_type of GGUF
-  TensorType base;                    // of every weight matrix no rule names
-  std::span<const PresetRule> rules;  // the first that matches holds
+  uint32_t file_type;                    // general.file_type of GGUF
+  TensorType base;                       // of every weight matrix no rule names
+  std::span<const PresetRule> rules;     // the first that matches holds
+  TensorType output = TensorType::Q6_K;  // of the output matrix; Q8_0 in rows no 256-block fits
   double bits_per_value() const { return info(base).bits_per_value(); }
 };
 

@@ -60,6 +60,29 @@ TEST(Preset, Q2_0IsPlainButForTheEmbeddingAndTheOutput) {
   EXPECT_EQ(type_of("Q2_0", TensorRole::output, -1, 1536, untied), Q6_K);
 }
 
+TEST(Preset, CodebookMixturesSpareWhatMattersMost) {
+  PresetContext untied = {28, 12, 2, false}, one_to_one = {28, 12, 12, true};
+  EXPECT_EQ((*find_preset("iq2_m"))->file_type, 29u);
+  EXPECT_EQ(type_of("IQ2_M", TensorRole::ffn_up, 9), IQ2_S);
+  EXPECT_EQ(type_of("IQ2_S", TensorRole::ffn_up, 9), IQ2_XS);
+  EXPECT_EQ(type_of("IQ2_M", TensorRole::attention_output, 9), IQ3_S);
+  EXPECT_EQ(type_of("IQ2_M", TensorRole::ffn_down, 2), IQ3_S);
+  EXPECT_EQ(type_of("IQ2_M", TensorRole::ffn_down, 3), IQ2_S);
+  EXPECT_EQ(type_of("IQ1_M", TensorRole::attention_output, 9), IQ2_XXS);
+  EXPECT_EQ(type_of("IQ1_M", TensorRole::attention_v, 9), Q4_K);
+  EXPECT_EQ(type_of("IQ1_M", TensorRole::attention_v, 9, 1536, one_to_one), Q2_K);
+  EXPECT_EQ(type_of("IQ3_XXS", TensorRole::attention_q, 9), IQ2_S);
+  EXPECT_EQ(type_of("IQ3_XS", TensorRole::ffn_up, 2), IQ3_S);
+  EXPECT_EQ(type_of("IQ3_XS", TensorRole::ffn_up, 3), IQ3_XXS);
+  EXPECT_EQ(type_of("IQ3_XS", TensorRole::ffn_up, 24), IQ3_S);
+  EXPECT_EQ(type_of("IQ3_M", TensorRole::attention_output, 9), Q4_K);
+  EXPECT_EQ(type_of("IQ2_XXS", TensorRole::token_embedding, -1), Q5_K);
+  EXPECT_EQ(type_of("IQ2_XXS", TensorRole::token_embedding, -1, 1536, untied), Q2_K);
+  EXPECT_EQ(type_of("IQ3_S", TensorRole::token_embedding, -1), Q6_K);
+  EXPECT_EQ(type_of("IQ2_XXS", TensorRole::token_embedding, -1, 576), Q8_0);
+  EXPECT_EQ(type_of("IQ2_XXS", TensorRole::ffn_up, 9, 576), IQ4_NL);
+}
+
 TEST(Preset, NormsAndBiasesAreNeverQuantized) {
   EXPECT_EQ(type_of("Q2_K", TensorRole::ffn_norm, 3), F32);
   EXPECT_EQ(type_of("Q2_K", TensorRole::attention_q_bias, 3), F32);

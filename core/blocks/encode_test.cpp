@@ -24,9 +24,10 @@ namespace edgellm {
 namespace {
 
 constexpr TensorType kSearched[] = {
-    TensorType::Q4_0,   TensorType::Q4_1,   TensorType::Q5_0, TensorType::Q5_1, TensorType::Q8_0,
-    TensorType::Q2_K,   TensorType::Q3_K,   TensorType::Q4_K, TensorType::Q5_K, TensorType::Q6_K,
-    TensorType::IQ4_NL, TensorType::IQ4_XS, TensorType::Q2_0};
+    TensorType::Q4_0,   TensorType::Q4_1,    TensorType::Q5_0,  TensorType::Q5_1,    TensorType::Q8_0,
+    TensorType::Q2_K,   TensorType::Q3_K,    TensorType::Q4_K,  TensorType::Q5_K,    TensorType::Q6_K,
+    TensorType::IQ4_NL, TensorType::IQ4_XS,  TensorType::Q2_0,  TensorType::IQ2_XXS, TensorType::IQ2_XS,
+    TensorType::IQ2_S,  TensorType::IQ3_XXS, TensorType::IQ3_S, TensorType::IQ1_S,   TensorType::IQ1_M};
 
 std::vector<uint8_t> encode(TensorType type, const std::vector<float>& values,
                             const float* importance = nullptr) {
@@ -157,7 +158,9 @@ TEST(Encode, OneSidedAndConstantRunsAreFitted) {
   std::vector<float> constant(256, 0.75f), positive(256);
   for (size_t i = 0; i < positive.size(); ++i) positive[i] = 1.0f + float(i % 16) / 64.0f;
   for (TensorType type : kSearched) {
-    EXPECT_LT(squared_error(constant, round_trip(type, constant)) / squared_sum(constant), 2e-3)
+    // The only entry of IQ3_S with equal values is of the lowest level, far from the scales that are tried.
+    EXPECT_LT(squared_error(constant, round_trip(type, constant)) / squared_sum(constant),
+              type == TensorType::IQ3_S ? 2e-2 : 2e-3)
         << to_string(type);
     EXPECT_LT(squared_error(positive, round_trip(type, positive)) / squared_sum(positive), 2e-2)
         << to_string(type);

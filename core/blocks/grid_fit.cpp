@@ -16,13 +16,6 @@ struct Shared {
   EDGELLM_INLINE float at(int i) const { return from[i]; }
 };
 
-template <class Vector>
-struct PerLane {
-  const float* from;
-  int stride;
-  EDGELLM_INLINE Vector at(int i) const { return load<Vector>(from + i * stride); }
-};
-
 // The error alone, in fewer operations than the sums.
 template <class Vector, class Run, class Rounding>
 EDGELLM_INLINE Vector error_of(const Run& values, const Run& weights, int n_values, const Rounding& levels,

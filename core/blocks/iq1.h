@@ -30,4 +30,7 @@ static_assert(sizeof(BlockIQ1_M) == 56);
 void decode_iq1_s(const void* blocks, float* values, size_t n_values);
 void decode_iq1_m(const void* blocks, float* values, size_t n_values);
 
+void encode_iq1_s(const float* values, const float* importance, void* blocks, size_t n_values);
+void encode_iq1_m(const float* values, const float* importance, void* blocks, size_t n_values);
+
 }  // namespace edgellm

@@ -40,4 +40,8 @@ void decode_iq2_xxs(const void* blocks, float* values, size_t n_values);
 void decode_iq2_xs(const void* blocks, float* values, size_t n_values);
 void decode_iq2_s(const void* blocks, float* values, size_t n_values);
 
+void encode_iq2_xxs(const float* values, const float* importance, void* blocks, size_t n_values);
+void encode_iq2_xs(const float* values, const float* importance, void* blocks, size_t n_values);
+void encode_iq2_s(const float* values, const float* importance, void* blocks, size_t n_values);
+
 }  // namespace edgellm

@@ -32,4 +32,7 @@ static_assert(sizeof(BlockIQ3_S) == 110);
 void decode_iq3_xxs(const void* blocks, float* values, size_t n_values);
 void decode_iq3_s(const void* blocks, float* values, size_t n_values);
 
+void encode_iq3_xxs(const float* values, const float* importance, void* blocks, size_t n_values);
+void encode_iq3_s(const float* values, const float* importance, void* blocks, size_t n_values);
+
 }  // namespace edgellm

@@ -23,6 +23,9 @@ typedef float Float8 __attribute__((vector_size(32)));
 typedef float Float16 __attribute__((vector_size(64)));
 
 template <class Vector>
+inline constexpr int kLanes = int(sizeof(Vector) / sizeof(float));
+
+template <class Vector>
 EDGELLM_INLINE Vector load(const float* from) {
   Vector vector;
   std::memcpy(&vector, from, sizeof(Vector));
@@ -55,6 +58,14 @@ EDGELLM_INLINE Vector inverse_or_zero(const Vector& v) {
   Vector zero{};
   return v == zero ? zero : 1.0f / v;
 }
+
+// One value a lane, value i of all lanes at from + i * stride.
+template <class Vector>
+struct PerLane {
+  const float* from;
+  int stride;
+  EDGELLM_INLINE Vector at(int i) const { return load<Vector>(from + i * stride); }
+};
 
 struct WholeNumbers {
   float low, high;
