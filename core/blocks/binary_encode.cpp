@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/base/float16.h"
 #include "core/blocks/binary.h"
+#include "core/blocks/block_grid.h"
 #include "core/blocks/scale_search.h"
 
 namespace edgellm {
@@ -75,24 +75,37 @@ FittedScale best_scale(const SortedBlock& sorted, bool negative) {
   return {(negative ? -best_a : best_a) / best_b, best_a * best_a / best_b};
 }
 
+void fit_q2_0(const float* values, const float* weights, int n_blocks, bool, GridBlock* blocks) {
+  for (int b = 0; b < n_blocks; ++b, values += kValues, weights += kValues, ++blocks) {
+    SortedBlock sorted;
+    sort_by_magnitude(values, weights, sorted);
+    FittedScale positive = best_scale(sorted, false), negative = best_scale(sorted, true);
+    blocks->scale = finite_half(float(negative.gain > positive.gain ? negative.scale : positive.scale));
+    blocks->min = 0;
+  }
+}
+
+void pack_q2_0(const GridBlock& from, void* bytes) {
+  BlockQ2_0 block;
+  block.scale = from.scale;
+  for (int i = 0; i < kValues / 4; ++i)
+    block.codes[i] = uint8_t(from.codes[4 * i] | from.codes[4 * i + 1] << 2 | from.codes[4 * i + 2] << 4 |
+                             from.codes[4 * i + 3] << 6);
+  std::memcpy(bytes, &block, sizeof(block));
+}
+
+const Levels& levels_of_q2_0() {
+  static constexpr Levels kLevels = {false, -1, 2, nullptr, 0};
+  return kLevels;
+}
+
 }  // namespace
 
+const BlockGrid kQ2_0Grid = {TensorType::Q2_0,      64,       64,       1, 1, levels_of_q2_0, 0, 0, 0,
+                             BlockGrid::Min::kNone, fit_q2_0, pack_q2_0};
+
 void encode_q2_0(const float* values, const float* importance, void* blocks, size_t n_values) {
-  RowWeights row_weights(importance, n_values);
-  auto block = static_cast<BlockQ2_0*>(blocks);
-  for (size_t begin = 0; begin < n_values; begin += BlockQ2_0::n_values, ++block) {
-    float weights[kValues];
-    row_weights.copy(begin, kValues, weights);
-    SortedBlock sorted;
-    sort_by_magnitude(values + begin, weights, sorted);
-    FittedScale positive = best_scale(sorted, false), negative = best_scale(sorted, true);
-    block->scale = finite_half(float(negative.gain > positive.gain ? negative.scale : positive.scale));
-    uint8_t codes[kValues];
-    round_codes(values + begin, kValues, float_from_half(block->scale), 0.0f, -1, 2, codes);
-    for (int i = 0; i < kValues / 4; ++i)
-      block->codes[i] =
-          uint8_t(codes[4 * i] | codes[4 * i + 1] << 2 | codes[4 * i + 2] << 4 | codes[4 * i + 3] << 6);
-  }
+  encode_on_grid(kQ2_0Grid, values, importance, blocks, n_values);
 }
 
 }  // namespace edgellm

@@ -3,77 +3,10 @@
 #include <cstring>
 #include <initializer_list>
 
-#include "core/blocks/iq4.h"
-
-#if defined(__clang__)
-#pragma clang diagnostic ignored "-Wunknown-warning-option"
-#endif
-// Vectors of the wider sets never leave this file, so that their calling convention does not matter.
-#pragma GCC diagnostic ignored "-Wpsabi"
-
-#define EDGELLM_INLINE [[gnu::always_inline]] inline
+#include "core/blocks/lane_vectors.inl.h"
 
 namespace edgellm {
 namespace {
-
-typedef float Float4 __attribute__((vector_size(16)));
-typedef float Float8 __attribute__((vector_size(32)));
-typedef float Float16 __attribute__((vector_size(64)));
-
-template <class Vector>
-EDGELLM_INLINE Vector load(const float* from) {
-  Vector vector;
-  std::memcpy(&vector, from, sizeof(Vector));
-  return vector;
-}
-
-template <class Vector>
-EDGELLM_INLINE void store(float* to, const Vector& vector) {
-  std::memcpy(to, &vector, sizeof(Vector));
-}
-
-// A value that is no number comes out as high.
-template <class Vector>
-EDGELLM_INLINE Vector clamped(const Vector& v, float low, float high) {
-  Vector lows = Vector{} + low, highs = Vector{} + high;
-  Vector below = v < highs ? v : highs;
-  return below > lows ? below : lows;
-}
-
-// Nearest whole number, ties to even, within [low, high]: in the sum with 1.5 * 2^23 the last place is worth
-// one, so adding rounds.
-template <class Vector>
-EDGELLM_INLINE Vector rounded(const Vector& v, float low, float high) {
-  constexpr float kRounder = 12582912.0f;
-  return clamped(v + kRounder, kRounder + low, kRounder + high) - kRounder;
-}
-
-template <class Vector>
-EDGELLM_INLINE Vector inverse_or_zero(const Vector& v) {
-  Vector zero{};
-  return v == zero ? zero : 1.0f / v;
-}
-
-struct WholeNumbers {
-  float low, high;
-  template <class Vector>
-  EDGELLM_INLINE Vector nearest(const Vector& v) const {
-    return rounded(v, low, high);
-  }
-};
-
-struct Iq4Levels {
-  template <class Vector>
-  EDGELLM_INLINE Vector nearest(const Vector& v) const {
-    Vector level = Vector{} + float(kIq4Levels[0]);
-#pragma GCC unroll 15
-    for (int i = 1; i < 16; ++i) {
-      Vector step = Vector{} + float(kIq4Levels[i] - kIq4Levels[i - 1]), zero{};
-      level += v > 0.5f * float(kIq4Levels[i] + kIq4Levels[i - 1]) ? step : zero;
-    }
-    return level;
-  }
-};
 
 // Sums over one run of values against one grid a lane. Values and weights are the same for all lanes, or one
 // a lane.

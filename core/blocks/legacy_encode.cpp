@@ -1,46 +1,12 @@
 #include <cstring>
 
-#include "core/base/float16.h"
+#include "core/blocks/block_grid.h"
 #include "core/blocks/iq4.h"
 #include "core/blocks/legacy.h"
 #include "core/blocks/scale_search.h"
 
 namespace edgellm {
 namespace {
-
-// Calls encode_block(values, weights, block) for every block of a row.
-template <class Block, class EncodeBlock>
-void for_each_block(const float* values, const float* importance, void* blocks, size_t n_values,
-                    EncodeBlock encode_block) {
-  RowWeights row_weights(importance, n_values);
-  auto block = static_cast<Block*>(blocks);
-  for (size_t begin = 0; begin < n_values; begin += Block::n_values, ++block) {
-    float weights[Block::n_values];
-    row_weights.copy(begin, int(Block::n_values), weights);
-    encode_block(values + begin, weights, *block);
-  }
-}
-
-// The same for formats with a scale alone, which is searched for many blocks at once: encode_block(values,
-// block) finds block.scale set.
-template <class Block, class EncodeBlock>
-void for_each_scaled_block(const Levels& levels, const float* values, const float* importance, void* blocks,
-                           size_t n_values, EncodeBlock encode_block) {
-  RowWeights row_weights(importance, n_values);
-  auto block = static_cast<Block*>(blocks);
-  constexpr size_t kStep = 32 * kMaxRuns;
-  for (size_t begin = 0; begin < n_values; begin += kStep) {
-    int n_runs = int((n_values - begin < kStep ? n_values - begin : kStep) / 32);
-    float weights[kStep];
-    uint16_t scales[kMaxRuns];
-    row_weights.copy(begin, 32 * n_runs, weights);
-    find_scales(levels, values + begin, weights, n_runs, scales);
-    for (int run = 0; run < n_runs; ++run, ++block) {
-      block->scale = scales[run];
-      encode_block(values + begin + 32 * size_t(run), *block);
-    }
-  }
-}
 
 void pack_halves(const uint8_t codes[32], uint8_t packed[16]) {
   for (int i = 0; i < 16; ++i) packed[i] = uint8_t((codes[i] & 15) | (codes[i + 16] & 15) << 4);
@@ -51,65 +17,91 @@ void pack_fifth_bits(const uint8_t codes[32], uint8_t packed[4]) {
   for (int i = 0; i < 32; ++i) packed[i / 8] = uint8_t(packed[i / 8] | (codes[i] >> 4) << (i % 8));
 }
 
+template <const Levels& (*levels)()>
+void fit_scale(const float* values, const float* weights, int n_blocks, bool, GridBlock* blocks) {
+  for (int begin = 0; begin < n_blocks; begin += kMaxRuns) {
+    int n_runs = n_blocks - begin < kMaxRuns ? n_blocks - begin : kMaxRuns;
+    uint16_t scales[kMaxRuns];
+    find_scales(levels(), values + 32 * begin, weights + 32 * begin, n_runs, scales);
+    for (int run = 0; run < n_runs; ++run)
+      blocks[begin + run].scale = scales[run], blocks[begin + run].min = 0;
+  }
+}
+
+template <int code_high>
+void fit_scale_and_min(const float* values, const float* weights, int n_blocks, bool, GridBlock* blocks) {
+  for (int b = 0; b < n_blocks; ++b) {
+    auto [scale, min] = find_scale_and_min(code_high, values + 32 * b, weights + 32 * b, 32);
+    blocks[b].scale = scale, blocks[b].min = min;
+  }
+}
+
+// Bytes of the members that a format has.
+template <class Block>
+void pack(const GridBlock& from, void* bytes) {
+  Block block;
+  block.scale = from.scale;
+  if constexpr (requires { block.min; }) block.min = from.min;
+  if constexpr (requires { block.high_bits; }) pack_fifth_bits(from.codes, block.high_bits);
+  if constexpr (sizeof(block.codes) == 32)
+    for (int i = 0; i < 32; ++i) block.codes[i] = int8_t(int(from.codes[i]) - 127);
+  else
+    pack_halves(from.codes, block.codes);
+  std::memcpy(bytes, &block, sizeof(block));
+}
+
+template <class Block, const Levels& (*levels)()>
+constexpr BlockGrid grid_with_scale(TensorType type) {
+  return {type, 32, 32, 1, 1, levels, 0, 0, 0, BlockGrid::Min::kNone, fit_scale<levels>, pack<Block>};
+}
+
+template <class Block, int code_high>
+constexpr BlockGrid grid_with_min(TensorType type) {
+  return {type,
+          32,
+          32,
+          1,
+          1,
+          codes_to<code_high>,
+          0,
+          0,
+          0,
+          BlockGrid::Min::kAdded,
+          fit_scale_and_min<code_high>,
+          pack<Block>};
+}
+
 }  // namespace
 
+const BlockGrid kQ4_0Grid = grid_with_scale<BlockQ4_0, signed_levels<4>>(TensorType::Q4_0);
+const BlockGrid kQ5_0Grid = grid_with_scale<BlockQ5_0, signed_levels<5>>(TensorType::Q5_0);
+const BlockGrid kQ8_0Grid = grid_with_scale<BlockQ8_0, signed_levels<8>>(TensorType::Q8_0);
+const BlockGrid kIQ4_NLGrid = grid_with_scale<BlockIQ4_NL, iq4_levels>(TensorType::IQ4_NL);
+const BlockGrid kQ4_1Grid = grid_with_min<BlockQ4_1, 15>(TensorType::Q4_1);
+const BlockGrid kQ5_1Grid = grid_with_min<BlockQ5_1, 31>(TensorType::Q5_1);
+
 void encode_q4_0(const float* values, const float* importance, void* blocks, size_t n_values) {
-  for_each_scaled_block<BlockQ4_0>(whole_levels(4), values, importance, blocks, n_values,
-                                   [](auto x, BlockQ4_0& block) {
-                                     uint8_t codes[32];
-                                     round_codes(x, 32, float_from_half(block.scale), 0.0f, -8, 7, codes);
-                                     pack_halves(codes, block.codes);
-                                   });
+  encode_on_grid(kQ4_0Grid, values, importance, blocks, n_values);
 }
 
 void encode_q4_1(const float* values, const float* importance, void* blocks, size_t n_values) {
-  for_each_block<BlockQ4_1>(values, importance, blocks, n_values, [](auto x, auto weights, BlockQ4_1& block) {
-    auto [scale, min] = find_scale_and_min(15, x, weights, 32);
-    block.scale = scale, block.min = min;
-    uint8_t codes[32];
-    round_codes(x, 32, float_from_half(scale), -float_from_half(min), 0, 15, codes);
-    pack_halves(codes, block.codes);
-  });
+  encode_on_grid(kQ4_1Grid, values, importance, blocks, n_values);
 }
 
 void encode_q5_0(const float* values, const float* importance, void* blocks, size_t n_values) {
-  for_each_scaled_block<BlockQ5_0>(whole_levels(5), values, importance, blocks, n_values,
-                                   [](auto x, BlockQ5_0& block) {
-                                     uint8_t codes[32];
-                                     round_codes(x, 32, float_from_half(block.scale), 0.0f, -16, 15, codes);
-                                     pack_halves(codes, block.codes);
-                                     pack_fifth_bits(codes, block.high_bits);
-                                   });
+  encode_on_grid(kQ5_0Grid, values, importance, blocks, n_values);
 }
 
 void encode_q5_1(const float* values, const float* importance, void* blocks, size_t n_values) {
-  for_each_block<BlockQ5_1>(values, importance, blocks, n_values, [](auto x, auto weights, BlockQ5_1& block) {
-    auto [scale, min] = find_scale_and_min(31, x, weights, 32);
-    block.scale = scale, block.min = min;
-    uint8_t codes[32];
-    round_codes(x, 32, float_from_half(scale), -float_from_half(min), 0, 31, codes);
-    pack_halves(codes, block.codes);
-    pack_fifth_bits(codes, block.high_bits);
-  });
+  encode_on_grid(kQ5_1Grid, values, importance, blocks, n_values);
 }
 
 void encode_q8_0(const float* values, const float* importance, void* blocks, size_t n_values) {
-  for_each_scaled_block<BlockQ8_0>(whole_levels(8), values, importance, blocks, n_values,
-                                   [](auto x, BlockQ8_0& block) {
-                                     uint8_t codes[32];
-                                     round_codes(x, 32, float_from_half(block.scale), 0.0f, -127, 127, codes);
-                                     for (int i = 0; i < 32; ++i)
-                                       block.codes[i] = int8_t(int(codes[i]) - 127);
-                                   });
+  encode_on_grid(kQ8_0Grid, values, importance, blocks, n_values);
 }
 
 void encode_iq4_nl(const float* values, const float* importance, void* blocks, size_t n_values) {
-  for_each_scaled_block<BlockIQ4_NL>(iq4_levels(), values, importance, blocks, n_values,
-                                     [](auto x, BlockIQ4_NL& block) {
-                                       uint8_t codes[32];
-                                       round_iq4_codes(x, 32, float_from_half(block.scale), codes);
-                                       pack_halves(codes, block.codes);
-                                     });
+  encode_on_grid(kIQ4_NLGrid, values, importance, blocks, n_values);
 }
 
 }  // namespace edgellm

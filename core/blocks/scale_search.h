@@ -32,7 +32,17 @@ class RowWeights {
 
 // Whole numbers -2^(n_bits-1) .. 2^(n_bits-1) - 1, or for 8 bits -127 .. 127.
 const Levels& whole_levels(int n_bits);
+template <int n_bits>
+const Levels& signed_levels() {
+  return whole_levels(n_bits);
+}
 const Levels& iq4_levels();
+// Whole numbers 0 .. high, of grids with a minimum.
+template <int high>
+const Levels& codes_to() {
+  static constexpr Levels kLevels = {false, 0, float(high), nullptr, 0};
+  return kLevels;
+}
 
 // Nearest half float, kept finite.
 uint16_t finite_half(float value);

@@ -1,0 +1,155 @@
+#include "compress/quantize/gptq.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+#include "core/base/thread_pool.h"
+
+namespace edgellm {
+namespace {
+
+// Rows that a thread takes at a time.
+constexpr size_t kRowTile = 64;
+
+// Weights around 1 for the search of a block's scales.
+void fit_weights(const float* importance, size_t n, float* weights) {
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += double(importance[i]);
+  const float factor = sum > 0 ? float(double(n) / sum) : 0.0f;
+  for (size_t i = 0; i < n; ++i) weights[i] = importance[i] * factor + 1e-6f;
+}
+
+// A copy of the part of F (or H) in the columns of a panel, with its rows close together.
+std::vector<float> square_part(const at::Tensor& matrix, size_t first, size_t n, float added_to_diagonal) {
+  std::vector<float> part(n * n);
+  const float* from = matrix.data_ptr<float>();
+  const size_t stride = size_t(matrix.size(1));
+  for (size_t i = 0; i < n; ++i) {
+    std::copy_n(from + (first + i) * stride + first, n, part.data() + i * n);
+    part[i * n + i] += added_to_diagonal;
+  }
+  return part;
+}
+
+struct Solver {
+  const BlockGrid& grid;
+  const ErrorFactor& factor;
+  const GptqOptions& options;
+  size_t n_rows, n_panel_columns;
+  ThreadPool pool;
+  std::vector<BlockPanel> panels = {};
+
+  at::Tensor round(const at::Tensor& weights) {
+    auto round_panel = [&](size_t first, size_t n, const PanelFeedback& feedback, const float* values,
+                           float* targets, float* errors, size_t stride) {
+      panels.emplace_back(grid, n / size_t(grid.n_values), n_rows);
+      BlockPanel& panel = panels.back();
+      std::vector<float> fit_by(n);
+      for (size_t i = 0; i < n; i += size_t(grid.n_values))
+        fit_weights(feedback.importance + i, size_t(grid.n_values), fit_by.data() + i);
+      pool.parallel_for(stride, kRowTile, [&](size_t begin, size_t end, size_t) {
+        for (size_t block = 0; block < panel.n_blocks(); ++block) {
+          const size_t at = block * size_t(grid.n_values);
+          panel.fit(block, targets + at * stride, stride, fit_by.data() + at, begin, end);
+          block_rounding().round(panel, block, feedback, options.trials, values, targets, errors, stride,
+                                 begin, end);
+        }
+      });
+      (void)first;
+    };
+    return round_with_feedback(weights, factor, n_panel_columns, round_panel);
+  }
+
+  void improve(at::Tensor& errors, const RunFactors& runs) {
+    const size_t n_run = size_t(grid.n_run_values), stride = size_t(errors.size(1));
+    size_t first = 0;
+    for (BlockPanel& panel : panels) {
+      const size_t n = panel.n_values(), first_run = first / n_run;
+      at::Tensor part = errors.narrow(0, int64_t(first), int64_t(n));
+      at::Tensor gradients = at::mm(factor.moment.narrow(0, int64_t(first), int64_t(n)), errors);
+      gradients.add_(part, factor.damping);
+      const auto curvature = square_part(factor.moment, first, n, float(factor.damping));
+      PanelCurvature panel_curvature = {curvature.data(), runs.feedback.data() + first_run * n_run * n_run,
+                                        runs.importance.data() + first_run * n_run,
+                                        runs.inverse.data() + first_run * n_run * n_run};
+      const float* g = gradients.data_ptr<float>();
+      float* e = part.data_ptr<float>();
+      pool.parallel_for(stride, kRowTile, [&](size_t begin, size_t end, size_t) {
+        block_rounding().improve(panel, panel_curvature, options.sweep_trials, options.n_passes, g, e, stride,
+                                 begin, end);
+      });
+      first += n;
+    }
+  }
+};
+
+}  // namespace
+
+at::Tensor round_with_feedback(const at::Tensor& weights, const ErrorFactor& factor, size_t n_panel_columns,
+                               const RoundPanel& round_panel) {
+  const size_t n_columns = size_t(weights.size(0)), stride = size_t(weights.size(1));
+  at::Tensor errors = at::zeros_like(weights);
+  for (size_t first = 0; first < n_columns; first += n_panel_columns) {
+    const size_t n = std::min(n_panel_columns, n_columns - first);
+    at::Tensor targets = weights.narrow(0, int64_t(first), int64_t(n)).clone();
+    if (first)
+      targets.addmm_(factor.feedback.narrow(0, 0, int64_t(first)).narrow(1, int64_t(first), int64_t(n)).t(),
+                     errors.narrow(0, 0, int64_t(first)));
+    const auto feedback = square_part(factor.feedback, first, n, 0.0f);
+    round_panel(first, n, {feedback.data(), factor.importance.data_ptr<float>() + first},
+                weights.data_ptr<float>() + first * stride, targets.data_ptr<float>(),
+                errors.data_ptr<float>() + first * stride, stride);
+  }
+  return errors;
+}
+
+double output_error(const at::Tensor& errors, const at::Tensor& moment) {
+  return (errors * at::mm(moment, errors)).sum(at::kDouble).item<double>();
+}
+
+Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
+                                 const GptqOptions& options) {
+  const std::string operation = fmt::format("GPTQ to {}", to_string(type));
+  const BlockGrid* grid = find_block_grid(type);
+  if (!grid || !grid->levels) return Error{operation + ": this type has no grid to round single values on"};
+  const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
+  if (n_columns % size_t(grid->n_values))
+    return Error{fmt::format("{}: rows of {} values are no multiple of its block of {}", operation, n_columns,
+                             grid->n_values)};
+  if (factor.n_columns() != n_columns)
+    return Error{fmt::format("{}: rows of {} values, but second moments of {} inputs", operation, n_columns,
+                             factor.n_columns())};
+  at::Tensor finite = at::isfinite(weights).all(1);
+  if (!finite.all().item<bool>())
+    return Error{fmt::format("{}: row {} of the weights has values that are no finite numbers", operation,
+                             finite.to(at::kInt).argmin().item<int64_t>())};
+  at::Tensor transposed = at::zeros({int64_t(n_columns), int64_t(padded_rows(n_rows))}, at::kFloat);
+  transposed.narrow(1, 0, int64_t(n_rows)).copy_(weights.t());
+
+  Solver solver{*grid,
+                factor,
+                options,
+                n_rows,
+                kMaxPanelValues / size_t(grid->n_values) * size_t(grid->n_values),
+                ThreadPool(options.n_threads)};
+  at::Tensor errors = solver.round(transposed);
+  if (options.n_sweeps) {
+    RunFactors runs = factor_runs(factor, size_t(grid->n_run_values));
+    for (int sweep = 0; sweep < options.n_sweeps; ++sweep) solver.improve(errors, runs);
+  }
+
+  GptqTensor found;
+  const size_t row_bytes_of_type = row_bytes(type, n_columns).value();
+  found.bytes.resize(n_rows * row_bytes_of_type);
+  uint8_t* to = found.bytes.data();
+  for (const BlockPanel& panel : solver.panels) {
+    solver.pool.parallel_for(n_rows, kRowTile, [&](size_t begin, size_t end, size_t) {
+      panel.pack(to, row_bytes_of_type, begin, end);
+    });
+    to += panel.n_blocks() * info(type).n_bytes_per_block;
+  }
+  found.relative_error = output_error(errors, factor.moment) / output_error(transposed, factor.moment);
+  return found;
+}
+
+}  // namespace edgellm

@@ -1,0 +1,52 @@
+// GPTQ on the block formats: rounds a weight matrix so that the layer's output, not its weights, is met.
+//
+// The error of a matrix Q in place of W is tr((W - Q) H (W - Q)^T), H the second moments of the layer's
+// inputs. Columns are rounded in order, each after the errors of those before it were fed back (GPTQ, arXiv
+// 2210.17323, in the form of LDLQ, arXiv 2307.13304). Beyond the papers: scales and minima are chosen from
+// the weights as compensated so far when a block is reached, weighted by what later columns cannot make up;
+// every run of values tries the stored grids around its own with the feedback in it; and sweeps over the
+// finished matrix improve runs and single levels with the rest fixed (as QuantEase, arXiv 2309.01885, does
+// for single values of a uniform grid).
+#pragma once
+
+#include <functional>
+
+#include "compress/quantize/error_factor.h"
+#include "core/blocks/block_rounding.h"
+#include "core/blocks/tensor_type.h"
+
+namespace edgellm {
+
+struct GptqOptions {
+  GridTrials trials = {1, 1, 0.03f};  // while rounding
+  int n_sweeps = 2;                   // over the finished matrix
+  GridTrials sweep_trials = {1, 1, 0.03f};
+  int n_passes = 2;      // over a panel within a sweep
+  size_t n_threads = 0;  // 0: one per usable core
+};
+
+struct GptqTensor {
+  std::vector<uint8_t> bytes;  // rows as a GGUF file has them
+  // tr((W - Q) H (W - Q)^T) / tr(W H W^T)
+  double relative_error = 0;
+};
+
+// weights: [n_rows, n_columns]. Error for a type that has no grid of single values, a row that is no multiple
+// of its block, H of another size, or weights that are no finite numbers.
+Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
+                                 const GptqOptions& options);
+
+// Rounds columns [first, first + n) of all rows: fills errors (values - rounded) from values and targets, all
+// [n, stride]. targets hold the feedback of earlier columns, that within the panel is the callee's.
+using RoundPanel = std::function<void(size_t first_column, size_t n_columns, const PanelFeedback& feedback,
+                                      const float* values, float* targets, float* errors, size_t stride)>;
+
+// The solver, whatever the grid. weights: [n_columns, stride], the matrix transposed; gives W - Q of the same
+// shape. Panels are `n_panel_columns` wide but for the last.
+at::Tensor round_with_feedback(const at::Tensor& weights, const ErrorFactor& factor, size_t n_panel_columns,
+                               const RoundPanel& round_panel);
+
+// tr(E H E^T) of the undamped H; errors: [n_columns, n_rows].
+double output_error(const at::Tensor& errors, const at::Tensor& moment);
+
+}  // namespace edgellm

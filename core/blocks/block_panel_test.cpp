@@ -1,0 +1,293 @@
+// Blocks with frozen scales: what is said to be decoded is what the bytes decode to, feedback is that of the
+// formula, and nothing that is called an improvement makes the error larger.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <random>
+
+#include "core/blocks/block_rounding.h"
+#include "core/blocks/iq4.h"
+
+namespace edgellm {
+namespace {
+
+constexpr TensorType kTypes[] = {TensorType::Q4_0, TensorType::Q4_1, TensorType::Q5_0,   TensorType::Q5_1,
+                                 TensorType::Q8_0, TensorType::Q2_K, TensorType::Q3_K,   TensorType::Q4_K,
+                                 TensorType::Q5_K, TensorType::Q6_K, TensorType::IQ4_NL, TensorType::IQ4_XS,
+                                 TensorType::Q2_0};
+constexpr size_t kRows = 21;  // no multiple of any vector
+constexpr size_t kStride = padded_rows(kRows);
+
+// A small problem: a panel of 256 columns, inputs that go together, and the factors of their second moments.
+struct Problem {
+  static constexpr size_t n = 256;
+  std::vector<double> h = std::vector<double>(n * n), unit = std::vector<double>(n * n),
+                      d = std::vector<double>(n);
+  std::vector<float> values = std::vector<float>(n * kStride), feedback = std::vector<float>(n * n),
+                     importance = std::vector<float>(n), h_float = std::vector<float>(n * n);
+
+  explicit Problem(unsigned seed) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    for (size_t i = 0; i < n; ++i)
+      for (size_t r = 0; r < kRows; ++r)
+        values[i * kStride + r] = 0.02f * normal(random) * std::exp(0.4f * normal(random));
+    std::vector<double> sizes(n);
+    for (double& size : sizes) size = std::exp(0.7 * normal(random));
+    for (int sample = 0; sample < 400; ++sample) {
+      double shared = normal(random);
+      std::vector<double> x(n);
+      for (size_t i = 0; i < n; ++i)
+        x[i] = sizes[i] * (normal(random) + shared + (i ? 0.5 * x[i - 1] / sizes[i - 1] : 0));
+      for (size_t i = 0; i < n; ++i)
+        for (size_t j = 0; j < n; ++j) h[i * n + j] += x[i] * x[j] / 400;
+    }
+    for (size_t i = 0; i < n; ++i) h[i * n + i] += 0.01;
+    factor(0, n, unit, d);
+    for (size_t i = 0; i < n * n; ++i) feedback[i] = float(unit[i]), h_float[i] = float(h[i]);
+    for (size_t i = 0; i < n; ++i) importance[i] = float(d[i]);
+  }
+
+  // H of columns [first, first + m) = (I + F) D (I + F)^T.
+  void factor(size_t first, size_t m, std::vector<double>& f, std::vector<double>& diagonal) const {
+    std::vector<double> rest(m * m);
+    f.assign(m * m, 0), diagonal.assign(m, 0);
+    for (size_t i = 0; i < m; ++i)
+      for (size_t j = 0; j < m; ++j) rest[i * m + j] = h[(first + i) * n + first + j];
+    for (size_t k = m; k-- > 0;) {
+      diagonal[k] = rest[k * m + k];
+      for (size_t i = 0; i <= k; ++i) f[i * m + k] = rest[i * m + k] / diagonal[k];
+      for (size_t i = 0; i < k; ++i)
+        for (size_t j = 0; j < k; ++j) rest[i * m + j] -= diagonal[k] * f[i * m + k] * f[j * m + k];
+    }
+  }
+
+  PanelFeedback factors() const { return {feedback.data(), importance.data()}; }
+
+  double error(const std::vector<float>& errors, size_t row) const {
+    double sum = 0;
+    for (size_t i = 0; i < n; ++i)
+      for (size_t j = 0; j < n; ++j)
+        sum += double(errors[i * kStride + row]) * h[i * n + j] * double(errors[j * kStride + row]);
+    return sum;
+  }
+};
+
+struct Rounded {
+  BlockPanel panel;
+  std::vector<float> errors = std::vector<float>(Problem::n * kStride);
+
+  Rounded(TensorType type, const Problem& problem, const GridTrials& trials,
+          const BlockRounding& rounding = block_rounding())
+      : panel(*find_block_grid(type), Problem::n / size_t(find_block_grid(type)->n_values), kRows) {
+    std::vector<float> targets = problem.values;
+    for (size_t block = 0; block < panel.n_blocks(); ++block) {
+      const size_t first = block * size_t(panel.grid().n_values);
+      panel.fit(block, targets.data() + first * kStride, kStride, problem.importance.data() + first, 0,
+                kStride);
+      rounding.round(panel, block, problem.factors(), trials, problem.values.data(), targets.data(),
+                     errors.data(), kStride, 0, kStride);
+    }
+  }
+
+  std::vector<uint8_t> bytes() const {
+    const size_t n_row_bytes = row_bytes(panel.grid().type, Problem::n).value();
+    std::vector<uint8_t> all(kRows * n_row_bytes);
+    panel.pack(all.data(), n_row_bytes, 0, kRows);
+    return all;
+  }
+
+  // Bytes, levels and errors all say the same.
+  void expect_consistent(const Problem& problem, float tolerance) const {
+    const TensorTypeInfo& type = info(panel.grid().type);
+    std::vector<float> decoded(Problem::n * kStride), from_bytes(kRows * Problem::n);
+    panel.decode(decoded.data(), kStride, 0, kRows);
+    type.decode(bytes().data(), from_bytes.data(), from_bytes.size());
+    for (size_t r = 0; r < kRows; ++r)
+      for (size_t i = 0; i < Problem::n; ++i) {
+        ASSERT_EQ(decoded[i * kStride + r], from_bytes[r * Problem::n + i])
+            << type.name << " " << r << " " << i;
+        ASSERT_NEAR(errors[i * kStride + r], problem.values[i * kStride + r] - decoded[i * kStride + r],
+                    tolerance)
+            << type.name;
+      }
+  }
+
+  double error(const Problem& problem) const {
+    double sum = 0;
+    for (size_t r = 0; r < kRows; ++r) sum += problem.error(errors, r);
+    return sum;
+  }
+};
+
+// Factors of every run's part of H, and its inverse by solving against unit vectors.
+struct RunParts {
+  std::vector<float> feedback, importance, inverse;
+  RunParts(const Problem& problem, size_t m) {
+    std::vector<double> f, d;
+    for (size_t first = 0; first < Problem::n; first += m) {
+      problem.factor(first, m, f, d);
+      feedback.insert(feedback.end(), f.begin(), f.end());
+      importance.insert(importance.end(), d.begin(), d.end());
+      std::vector<double> inverse_part(m * m);
+      for (size_t column = 0; column < m; ++column) {
+        std::vector<double> x(m, 0.0);
+        x[column] = 1;
+        for (size_t k = m; k-- > 0;)
+          for (size_t i = 0; i < k; ++i) x[i] -= f[i * m + k] * x[k];
+        for (size_t k = 0; k < m; ++k) x[k] /= d[k];
+        for (size_t k = 0; k < m; ++k)
+          for (size_t i = k + 1; i < m; ++i) x[i] -= f[k * m + i] * x[k];
+        for (size_t i = 0; i < m; ++i) inverse_part[i * m + column] = x[i];
+      }
+      inverse.insert(inverse.end(), inverse_part.begin(), inverse_part.end());
+    }
+  }
+};
+
+void improve(Rounded& rounded, const Problem& problem, const GridTrials& trials,
+             const BlockRounding& rounding = block_rounding()) {
+  constexpr size_t n = Problem::n;
+  std::vector<float> gradients(n * kStride);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t r = 0; r < kRows; ++r) {
+      double sum = 0;
+      for (size_t j = 0; j < n; ++j) sum += problem.h[i * n + j] * double(rounded.errors[j * kStride + r]);
+      gradients[i * kStride + r] = float(sum);
+    }
+  RunParts parts(problem, size_t(rounded.panel.grid().n_run_values));
+  PanelCurvature curvature = {problem.h_float.data(), parts.feedback.data(), parts.importance.data(),
+                              parts.inverse.data()};
+  rounding.improve(rounded.panel, curvature, trials, 2, gradients.data(), rounded.errors.data(), kStride, 0,
+                   kStride);
+}
+
+TEST(BlockPanel, BytesDecodeToTheDecodedValuesBitForBit) {
+  Problem problem(1);
+  for (TensorType type : kTypes) {
+    Rounded rounded(type, problem, {1, 1, 0.03f});
+    rounded.expect_consistent(problem, 0.0f);
+    improve(rounded, problem, {1, 1, 0.03f});
+    rounded.expect_consistent(problem, 1e-6f);
+  }
+}
+
+TEST(BlockPanel, WithoutFeedbackTheBytesAreTheEncoders) {
+  Problem problem(2);
+  std::fill(problem.feedback.begin(), problem.feedback.end(), 0.0f);
+  RowWeights weights(problem.importance.data(), Problem::n);
+  auto importance = problem.importance;
+  weights.copy(0, int(Problem::n), problem.importance.data());
+  for (TensorType type : kTypes) {
+    Rounded rounded(type, problem, {});
+    std::vector<float> row(Problem::n);
+    std::vector<uint8_t> encoded(row_bytes(type, Problem::n).value()), all = rounded.bytes();
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t i = 0; i < Problem::n; ++i) row[i] = problem.values[i * kStride + r];
+      info(type).encode(row.data(), importance.data(), encoded.data(), Problem::n);
+      EXPECT_EQ(std::memcmp(encoded.data(), all.data() + r * encoded.size(), encoded.size()), 0)
+          << to_string(type) << " row " << r;
+    }
+  }
+}
+
+TEST(BlockRounding, EveryValueGoesToTheLevelNearestToItsTarget) {
+  Problem problem(3);
+  constexpr size_t n = Problem::n;
+  for (TensorType type : kTypes) {
+    Rounded rounded(type, problem, {});
+    const Levels& levels = rounded.panel.grid().levels();
+    for (size_t r = 0; r < kRows; ++r)
+      for (size_t k = 0; k < n; ++k) {
+        double target = problem.values[k * kStride + r];
+        for (size_t j = 0; j < k; ++j)
+          target += double(rounded.errors[j * kStride + r]) * problem.unit[j * n + k];
+        const size_t run = k / size_t(rounded.panel.grid().n_run_values);
+        const double scale = rounded.panel.scales[run * kStride + r],
+                     min = rounded.panel.mins[run * kStride + r];
+        double nearest = 1e30;
+        for (int level = int(levels.low); level <= int(levels.high); ++level) {
+          if (levels.iq4 &&
+              std::find(std::begin(kIq4Levels), std::end(kIq4Levels), level) == std::end(kIq4Levels))
+            continue;
+          nearest = std::min(nearest, std::fabs(target - (scale * level - min)));
+        }
+        const double decoded = problem.values[k * kStride + r] - rounded.errors[k * kStride + r];
+        ASSERT_NEAR(std::fabs(target - decoded), nearest, 1e-5) << to_string(type) << " " << r << " " << k;
+      }
+  }
+}
+
+TEST(BlockRounding, FeedbackLowersTheError) {
+  Problem problem(4), without(4);
+  std::fill(without.feedback.begin(), without.feedback.end(), 0.0f);
+  for (TensorType type : kTypes)
+    EXPECT_LT(Rounded(type, problem, {}).error(problem), Rounded(type, without, {}).error(problem))
+        << to_string(type);
+}
+
+TEST(BlockRounding, TrialsLowerTheErrorOnAverage) {
+  Problem problem(5);
+  double logs = 0;
+  for (TensorType type : kTypes)
+    logs += std::log(Rounded(type, problem, {2, 1, 0.03f}).error(problem) /
+                     Rounded(type, problem, {}).error(problem));
+  EXPECT_LT(logs, 0);
+}
+
+TEST(BlockRounding, ImprovingNeverRaisesTheErrorOfARow) {
+  Problem problem(6);
+  for (TensorType type : kTypes) {
+    Rounded rounded(type, problem, {});
+    const std::vector<float> before = rounded.errors;
+    improve(rounded, problem, {1, 1, 0.03f});
+    double all_before = 0, all_after = 0;
+    for (size_t r = 0; r < kRows; ++r) {
+      const double old_error = problem.error(before, r), new_error = problem.error(rounded.errors, r);
+      EXPECT_LE(new_error, old_error * (1 + 1e-4)) << to_string(type) << " row " << r;
+      all_before += old_error, all_after += new_error;
+    }
+    EXPECT_LT(all_after, all_before) << to_string(type);
+  }
+}
+
+TEST(BlockRounding, AfterImprovingNoSingleLevelIsBetterOneStepAway) {
+  // To convergence: a second visit finds nothing.
+  Problem problem(7);
+  constexpr size_t n = Problem::n;
+  Rounded rounded(TensorType::Q3_K, problem, {});
+  for (int visit = 0; visit < 12; ++visit) improve(rounded, problem, {});
+  for (size_t r = 0; r < kRows; ++r)
+    for (size_t k = 0; k < n; ++k) {
+      double gradient = 0;
+      for (size_t j = 0; j < n; ++j)
+        gradient += problem.h[k * n + j] * double(rounded.errors[j * kStride + r]);
+      const double scale = rounded.panel.scales[k / 16 * kStride + r];
+      const int level = rounded.panel.levels[k * kStride + r];
+      for (int step : {-1, 1}) {
+        if (level + step < -4 || level + step > 3) continue;
+        const double change = step * scale;
+        EXPECT_GE(-2 * change * gradient + change * change * problem.h[k * n + k], -1e-7) << r << " " << k;
+      }
+    }
+}
+
+TEST(BlockRounding, EveryInstructionSetGivesTheSameBits) {
+  Problem problem(8);
+  const BlockRounding& generic = *find_block_rounding("generic");
+  for (const char* name : {"avx2", "avx512"}) {
+    const BlockRounding* other = find_block_rounding(name);
+    if (!other) continue;
+    for (TensorType type : kTypes) {
+      Rounded a(type, problem, {1, 1, 0.03f}, generic), b(type, problem, {1, 1, 0.03f}, *other);
+      EXPECT_EQ(a.errors, b.errors) << name << " " << to_string(type);
+      improve(a, problem, {1, 1, 0.03f}, generic), improve(b, problem, {1, 1, 0.03f}, *other);
+      EXPECT_EQ(a.errors, b.errors) << name << " " << to_string(type);
+      EXPECT_EQ(a.bytes(), b.bytes()) << name << " " << to_string(type);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace edgellm
