@@ -1,7 +1,9 @@
 #include "compress/quantize/error_factor.h"
 
-#include <cmath>
+#include <algorithm>
 #include <fmt/format.h>
+
+#include "compress/torch_model/torch_call.h"
 
 namespace edgellm {
 namespace {
@@ -37,9 +39,7 @@ void factor_run(const std::vector<double>& matrix, size_t n, float* feedback, fl
   }
 }
 
-}  // namespace
-
-Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio) {
+Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio) {
   if (moment.dim() != 2 || moment.size(0) != moment.size(1) || moment.size(0) == 0)
     return Error{"factor second moments: a square matrix is wanted"};
   at::Tensor h = moment.to(at::kFloat).contiguous(), diagonal = h.diagonal();
@@ -66,6 +66,12 @@ Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio)
     return ErrorFactor{h, upper, roots.square(), ratio * mean, ratio};
   }
   return Error{"factor second moments: not positive definite, whatever the damping"};
+}
+
+}  // namespace
+
+Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio) {
+  return torch_call("factor second moments", [&] { return factored(moment, damping_ratio); });
 }
 
 RunFactors factor_runs(const ErrorFactor& factor, size_t n_run_columns) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "compress/torch_model/torch_call.h"
 #include "core/base/thread_pool.h"
 
 namespace edgellm {
@@ -40,7 +41,7 @@ struct Solver {
   std::vector<BlockPanel> panels = {};
 
   at::Tensor round(const at::Tensor& weights) {
-    auto round_panel = [&](size_t first, size_t n, const PanelFeedback& feedback, const float* values,
+    auto round_panel = [&](size_t, size_t n, const PanelFeedback& feedback, const float* values,
                            float* targets, float* errors, size_t stride) {
       panels.emplace_back(grid, n / size_t(grid.n_values), n_rows);
       BlockPanel& panel = panels.back();
@@ -48,14 +49,16 @@ struct Solver {
       for (size_t i = 0; i < n; i += size_t(grid.n_values))
         fit_weights(feedback.importance + i, size_t(grid.n_values), fit_by.data() + i);
       pool.parallel_for(stride, kRowTile, [&](size_t begin, size_t end, size_t) {
+        std::vector<float> compensated(size_t(grid.n_values) * (end - begin));
         for (size_t block = 0; block < panel.n_blocks(); ++block) {
-          const size_t at = block * size_t(grid.n_values);
-          panel.fit(block, targets + at * stride, stride, fit_by.data() + at, begin, end);
+          block_rounding().compensate(panel, block, feedback, values, targets, stride, begin, end,
+                                      compensated.data());
+          panel.fit(block, compensated.data(), end - begin, fit_by.data() + block * size_t(grid.n_values),
+                    begin, end);
           block_rounding().round(panel, block, feedback, options.trials, values, targets, errors, stride,
                                  begin, end);
         }
       });
-      (void)first;
     };
     return round_with_feedback(weights, factor, n_panel_columns, round_panel);
   }
@@ -107,49 +110,78 @@ double output_error(const at::Tensor& errors, const at::Tensor& moment) {
   return (errors * at::mm(moment, errors)).sum(at::kDouble).item<double>();
 }
 
-Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
-                                 const GptqOptions& options) {
-  const std::string operation = fmt::format("GPTQ to {}", to_string(type));
-  const BlockGrid* grid = find_block_grid(type);
-  if (!grid || !grid->levels) return Error{operation + ": this type has no grid to round single values on"};
-  const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
+namespace {
+
+Status check_weights(const at::Tensor& weights, const ErrorFactor& factor, const BlockGrid* grid) {
+  if (!grid || !grid->levels) return Error{"this type has no grid to round single values on"};
+  if (weights.dim() != 2 || weights.numel() == 0) return Error{"a matrix of weights is wanted"};
+  const size_t n_columns = size_t(weights.size(1));
   if (n_columns % size_t(grid->n_values))
-    return Error{fmt::format("{}: rows of {} values are no multiple of its block of {}", operation, n_columns,
-                             grid->n_values)};
+    return Error{
+        fmt::format("rows of {} values are no multiple of its block of {}", n_columns, grid->n_values)};
   if (factor.n_columns() != n_columns)
-    return Error{fmt::format("{}: rows of {} values, but second moments of {} inputs", operation, n_columns,
-                             factor.n_columns())};
+    return Error{
+        fmt::format("rows of {} values, but second moments of {} inputs", n_columns, factor.n_columns())};
   at::Tensor finite = at::isfinite(weights).all(1);
   if (!finite.all().item<bool>())
-    return Error{fmt::format("{}: row {} of the weights has values that are no finite numbers", operation,
+    return Error{fmt::format("row {} of the weights has values that are no finite numbers",
                              finite.to(at::kInt).argmin().item<int64_t>())};
+  return {};
+}
+
+GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const BlockGrid& grid,
+                     const GptqOptions& options) {
+  const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
   at::Tensor transposed = at::zeros({int64_t(n_columns), int64_t(padded_rows(n_rows))}, at::kFloat);
   transposed.narrow(1, 0, int64_t(n_rows)).copy_(weights.t());
-
-  Solver solver{*grid,
+  Solver solver{grid,
                 factor,
                 options,
                 n_rows,
-                kMaxPanelValues / size_t(grid->n_values) * size_t(grid->n_values),
+                kMaxPanelValues / size_t(grid.n_values) * size_t(grid.n_values),
                 ThreadPool(options.n_threads)};
   at::Tensor errors = solver.round(transposed);
   if (options.n_sweeps) {
-    RunFactors runs = factor_runs(factor, size_t(grid->n_run_values));
+    const RunFactors runs = factor_runs(factor, size_t(grid.n_run_values));
     for (int sweep = 0; sweep < options.n_sweeps; ++sweep) solver.improve(errors, runs);
   }
 
   GptqTensor found;
-  const size_t row_bytes_of_type = row_bytes(type, n_columns).value();
-  found.bytes.resize(n_rows * row_bytes_of_type);
-  uint8_t* to = found.bytes.data();
+  const size_t n_row_bytes = row_bytes(grid.type, n_columns).value();
+  found.bytes.resize(n_rows * n_row_bytes);
+  at::Tensor decoded = at::zeros_like(transposed);
+  size_t first = 0;
   for (const BlockPanel& panel : solver.panels) {
+    const size_t stride = panel.stride();
+    uint8_t* bytes = found.bytes.data() + first / size_t(grid.n_values) * info(grid.type).n_bytes_per_block;
+    float* values = decoded.data_ptr<float>() + first * stride;
     solver.pool.parallel_for(n_rows, kRowTile, [&](size_t begin, size_t end, size_t) {
-      panel.pack(to, row_bytes_of_type, begin, end);
+      panel.pack(bytes, n_row_bytes, begin, end);
+      panel.decode(values, stride, begin, end);
     });
-    to += panel.n_blocks() * info(type).n_bytes_per_block;
+    first += panel.n_values();
   }
-  found.relative_error = output_error(errors, factor.moment) / output_error(transposed, factor.moment);
+  const size_t n_told = options.n_error_rows && options.n_error_rows < n_rows ? options.n_error_rows : n_rows;
+  at::Tensor told = at::arange(int64_t(n_told)) * int64_t(n_rows) / int64_t(n_told);
+  told = told.to(at::kLong);
+  at::Tensor of_rows = transposed.index_select(1, told), rests = of_rows - decoded.index_select(1, told);
+  const double energy = output_error(of_rows, factor.moment);
+  found.relative_error = energy > 0 ? output_error(rests, factor.moment) / energy : 0;
+  if (options.keeps_decoded) found.decoded = decoded.narrow(1, 0, int64_t(n_rows)).t().contiguous();
   return found;
+}
+
+}  // namespace
+
+Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
+                                 const GptqOptions& options) {
+  const std::string operation = fmt::format("GPTQ to {}", to_string(type));
+  return torch_call(operation, [&]() -> Result<GptqTensor> {
+    const BlockGrid* grid = find_block_grid(type);
+    if (Status usable = check_weights(weights, factor, grid); !usable.ok())
+      return Error{fmt::format("{}: {}", operation, usable.error().message)};
+    return quantized(weights, factor, *grid, options);
+  });
 }
 
 }  // namespace edgellm

@@ -9,7 +9,10 @@
 // for single values of a uniform grid).
 #pragma once
 
+#include <ATen/ATen.h>
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "compress/quantize/error_factor.h"
 #include "core/blocks/block_rounding.h"
@@ -17,18 +20,25 @@
 
 namespace edgellm {
 
+// More damping than the papers' 0.01: second moments of some ten thousand tokens tell less about other text
+// than about their own (docs/methods.md has the measurement).
+inline constexpr double kGptqDamping = 0.1;
+
 struct GptqOptions {
-  GridTrials trials = {1, 1, 0.03f};  // while rounding
-  int n_sweeps = 2;                   // over the finished matrix
-  GridTrials sweep_trials = {1, 1, 0.03f};
-  int n_passes = 2;      // over a panel within a sweep
-  size_t n_threads = 0;  // 0: one per usable core
+  GridTrials trials = {2, 1, 0.03f};        // of a run when it is reached
+  int n_sweeps = 2;                         // over the finished matrix
+  GridTrials sweep_trials = {1, 1, 0.03f};  // of a run in each visit of a sweep
+  int n_passes = 2;                         // visits of each run of a panel in a sweep
+  size_t n_error_rows = 256;                // rows, evenly spread, of which the error is told; 0: all
+  bool keeps_decoded = false;
+  size_t n_threads = 0;  // of what LibTorch does not compute; 0: one per usable core
 };
 
 struct GptqTensor {
   std::vector<uint8_t> bytes;  // rows as a GGUF file has them
-  // tr((W - Q) H (W - Q)^T) / tr(W H W^T)
+  // tr((W - Q) H (W - Q)^T) / tr(W H W^T) without damping
   double relative_error = 0;
+  at::Tensor decoded;  // what the bytes decode to, [n_rows, n_columns], where it was asked for
 };
 
 // weights: [n_rows, n_columns]. Error for a type that has no grid of single values, a row that is no multiple

@@ -49,7 +49,8 @@ void BlockPanel::fit(size_t block, const float* values, size_t value_stride, con
   for (size_t row = begin; row < end; row += n_together) {
     const size_t n = std::min(n_together, end - row);
     for (size_t i = 0; i < n_values; ++i)
-      for (size_t r = 0; r < n; ++r) gathered[r * n_values + i] = values[i * value_stride + row + r];
+      for (size_t r = 0; r < n; ++r)
+        gathered[r * n_values + i] = values[i * value_stride + (row - begin) + r];
     GridBlock found[kMaxRuns];
     grid_->fit(gathered, repeated, int(n), true, found);
     for (size_t r = 0; r < n; ++r) {

@@ -31,8 +31,9 @@ class BlockPanel {
   size_t n_values() const { return n_blocks_ * size_t(grid_->n_values); }
   size_t n_runs() const { return n_blocks_ * size_t(grid_->n_runs()); }
 
-  // Chooses the scales of one block of rows [begin, end) for given values [n_values of the block,
-  // value_stride], with weights [n_values] of the squared error, best around 1. Levels are left as they are.
+  // Chooses the scales of one block of rows [begin, end) for given values: [n_values of the block,
+  // value_stride], those of row `begin` first, with weights [n_values] of the squared error, best around 1.
+  // Levels are left as they are.
   void fit(size_t block, const float* values, size_t value_stride, const float* weights, size_t begin,
            size_t end);
   // Recomputes `scales` and `mins` of rows [begin, end) from what the file will hold.

@@ -84,8 +84,10 @@ struct Rounded {
     std::vector<float> targets = problem.values;
     for (size_t block = 0; block < panel.n_blocks(); ++block) {
       const size_t first = block * size_t(panel.grid().n_values);
-      panel.fit(block, targets.data() + first * kStride, kStride, problem.importance.data() + first, 0,
-                kStride);
+      std::vector<float> compensated(size_t(panel.grid().n_values) * kStride);
+      rounding.compensate(panel, block, problem.factors(), problem.values.data(), targets.data(), kStride, 0,
+                          kStride, compensated.data());
+      panel.fit(block, compensated.data(), kStride, problem.importance.data() + first, 0, kStride);
       rounding.round(panel, block, problem.factors(), trials, problem.values.data(), targets.data(),
                      errors.data(), kStride, 0, kStride);
     }

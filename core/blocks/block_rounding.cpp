@@ -7,8 +7,6 @@
 namespace edgellm {
 namespace {
 
-template <class Vector>
-constexpr int kLanes = int(sizeof(Vector) / sizeof(float));
 
 template <class Vector, class Number>
 EDGELLM_INLINE Vector load_whole(const Number* from) {
@@ -189,6 +187,23 @@ EDGELLM_INLINE void feed(const Vector* errors, int n_errors, const float* factor
   }
 }
 
+template <class Vector>
+EDGELLM_INLINE void compensate_rows(const BlockPanel& panel, size_t block, const PanelFeedback& feedback,
+                                    const float* values, const float* targets, size_t stride, size_t begin,
+                                    size_t end, float* compensated) {
+  const int n = int(panel.n_values()), n_block = panel.grid().n_values, first = int(block) * n_block;
+  for (size_t row = begin; row < end; row += size_t(kLanes<Vector>)) {
+    Vector target[kMaxBlockValues];
+    for (int i = 0; i < n_block; ++i) target[i] = load<Vector>(targets + size_t(first + i) * stride + row);
+    for (int j = 0; j < n_block; ++j) {
+      store(compensated + size_t(j) * (end - begin) + (row - begin), target[j]);
+      Vector error = load<Vector>(values + size_t(first + j) * stride + row) - target[j];
+      const float* factors = feedback.feedback + size_t((first + j) * n + first);
+      for (int k = j + 1; k < n_block; ++k) target[k] += factors[k] * error;
+    }
+  }
+}
+
 template <class Vector, class Rounding>
 EDGELLM_INLINE void round_rows(BlockPanel& panel, size_t block, const PanelFeedback& feedback,
                                const GridTrials& trials, const Rounding& rounding, const float* values,
@@ -309,6 +324,11 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
 }
 
 #define EDGELLM_BLOCK_ROUNDING(set, Vector, attribute)                                                       \
+  attribute void compensate_##set(const BlockPanel& panel, size_t block, const PanelFeedback& feedback,      \
+                                  const float* values, const float* targets, size_t stride, size_t begin,    \
+                                  size_t end, float* compensated) {                                          \
+    compensate_rows<Vector>(panel, block, feedback, values, targets, stride, begin, end, compensated);       \
+  }                                                                                                          \
   attribute void round_##set(BlockPanel& panel, size_t block, const PanelFeedback& feedback,                 \
                              const GridTrials& trials, const float* values, float* targets, float* errors,   \
                              size_t stride, size_t begin, size_t end) {                                      \
@@ -331,7 +351,7 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
       improve_rows<Vector>(panel, curvature, trials, n_passes, WholeNumbers{levels.low, levels.high},        \
                            gradients, errors, stride, begin, end);                                           \
   }                                                                                                          \
-  constexpr BlockRounding kBlockRounding_##set = {#set, round_##set, improve_##set};
+  constexpr BlockRounding kBlockRounding_##set = {#set, compensate_##set, round_##set, improve_##set};
 
 EDGELLM_BLOCK_ROUNDING(generic, Float4, )
 #if defined(__x86_64__)
