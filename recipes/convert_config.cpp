@@ -289,6 +289,8 @@ Result<std::vector<float>> rope_factors_from_config(const json& whole, const Hyp
 Result<ordered_json> config_from_metadata(const Metadata& metadata, const Hyperparameters& model,
                                           const ConfigExtras& extras) {
   const Architecture& architecture = *model.architecture;
+  if (architecture.hf_classes.empty())
+    return Error{fmt::format("architecture {} has no Hugging Face form that is written", architecture.name)};
   ordered_json config;
   config["architectures"] = {architecture.hf_classes[0]};
   config["model_type"] = architecture.hf_model_type;

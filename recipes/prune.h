@@ -34,8 +34,9 @@ struct PruneOptions {
 };
 
 // Leaves out whole layers (block_influence, kl) or their halves, and writes the rest; other methods are those
-// of prune_matrices(). Returns the report (docs/formats.md). Error for a family whose layers cannot be left
-// out, text that is too short, an output that is the model.
+// of prune_matrices(). The fraction is of the number of layers, with halves of the bytes of all layers.
+// Returns the report (docs/methods.md). Error for a family whose layers cannot be left out, text that is too
+// short, an output that is the model.
 Result<nlohmann::json> prune_layers(const PruneOptions& options, const Progress& progress);
 
 }  // namespace edgellm

@@ -6,7 +6,9 @@
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
+#include "recipes/compress/prune_matrices.h"
 #include "recipes/prune.h"
 
 namespace edgellm {
@@ -37,21 +39,46 @@ Status parse_pattern(const std::string& text, PruneOptions& options) {
   return Error{fmt::format("--pattern {}: wanted how many of how many weights stay, as 2:4 or 4:8", text)};
 }
 
-void print_report(const nlohmann::json& r) {
-  const auto &b = r["before"], &a = r["after"];
+void print_what_was_done(const nlohmann::json& r) {
   if (r.contains("dropped_layers"))
     fmt::print("{} of {} layers are left out: {}\n", r["dropped_layers"].size(), r["layers"].get<int>(),
                fmt::join(r["dropped_layers"].get<std::vector<int>>(), " "));
+  for (const auto& [key, what] :
+       {std::pair{"dropped_attention", "attention"}, {"dropped_ffn", "feed-forward part"}})
+    if (r.contains(key) && !r[key].empty())
+      fmt::print("The {} of {} more is left out: {}\n", what, r[key].size(),
+                 fmt::join(r[key].get<std::vector<int>>(), " "));
+  if (r.contains("correction"))
+    fmt::print("What they did is folded into {}, but for {:.0f}% of it.\n",
+               r["correction"]["tensor"].get<std::string>(), 100 * r["correction"]["left"].get<double>());
+  if (r.contains("ffn_width"))
+    fmt::print("Feed-forward parts have {} channels instead of {}.\n", r["ffn_width"].get<int>(),
+               r["ffn_width_before"].get<int>());
+  if (r.contains("pruned_weights"))
+    fmt::print(
+        "{:.1f}% of {} weights are zero now{}. The file is no smaller for it: GGUF has no sparse type, and "
+        "no "
+        "kernel skips zeros.\n",
+        100 * r["pruned_weights"].get<double>() / r["weights"].get<double>(), r["weights"].get<uint64_t>(),
+        r.contains("pattern") ? ", " + r["pattern"].get<std::string>() + " stay" : "");
+}
+
+void print_report(const nlohmann::json& r) {
+  print_what_was_done(r);
+  const auto &b = r["before"], &a = r["after"];
   fmt::print("  {:<26}{:>14}{:>14}\n", "", "before", "after");
   fmt::print("  {:<26}{:>14}{:>14}\n", "file", byte_size_text(b["file_bytes"].get<uint64_t>()),
              byte_size_text(a["file_bytes"].get<uint64_t>()));
-  fmt::print("  {:<26}{:>14.3f}{:>14.3f}\n", "perplexity", b["perplexity"].get<double>(),
-             a["perplexity"].get<double>());
-  fmt::print("  {:<26}{:>14}{:>14.4f}  +- {:.4f}\n", "KL to the original", "-", a["mean_kl"].get<double>(),
-             a["mean_kl_standard_error"].get<double>());
-  fmt::print("  {:<26}{:>14}{:>13.1f}%\n", "same most likely token", "-", 100 * a["same_top"].get<double>());
+  if (a.contains("perplexity")) {
+    fmt::print("  {:<26}{:>14.3f}{:>14.3f}\n", "perplexity", b["perplexity"].get<double>(),
+               a["perplexity"].get<double>());
+    fmt::print("  {:<26}{:>14}{:>14.4f}  +- {:.4f}\n", "KL to the original", "-", a["mean_kl"].get<double>(),
+               a["mean_kl_standard_error"].get<double>());
+    fmt::print("  {:<26}{:>14}{:>13.1f}%\n", "same most likely token", "-",
+               100 * a["same_top"].get<double>());
+  }
   const auto& c = r["calibration"];
-  fmt::print("  text: {} windows of {} tokens, {}; {} of them kept apart for these figures\n",
+  fmt::print("  text: {} windows of {} tokens, {}; {} of them kept apart for judging\n",
              c["windows"].get<int>(), c["window_tokens"].get<int>(),
              c["drawn_from_model"].get<bool>() ? "drawn from the model itself (give --calibrate for your own)"
                                                : "from " + c["sources"].dump(),
@@ -68,6 +95,8 @@ Status run_prune(const Options& o) {
           fmt::format("--pattern is for single weights; --method {} leaves out whole parts", o.method)};
     EDGELLM_RETURN_IF_ERROR(parse_pattern(o.pattern, p));
   }
+  if (o.halves && p.method != PruneMethod::kl)
+    return Error{fmt::format("--halves is for --method kl, not for {}", o.method)};
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   p.model = o.model;
   p.output = o.output;
@@ -75,7 +104,14 @@ Status run_prune(const Options& o) {
   p.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
   p.n_threads = o.n_threads;
   p.dry_run = o.dry_run;
-  EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report, prune_layers(p, terminal_progress()));
+  p.halves = o.halves;
+  nlohmann::json report;
+  if (needs_torch(p.method)) {
+    EDGELLM_RETURN_IF_ERROR(need_torch(fmt::format("'edgellm prune --method {}'", o.method)));
+    EDGELLM_ASSIGN_OR_RETURN(report, prune_matrices(p, terminal_progress()));
+  } else {
+    EDGELLM_ASSIGN_OR_RETURN(report, prune_layers(p, terminal_progress()));
+  }
   end_progress_line();
   print_report(report);
   if (!o.json.empty()) EDGELLM_RETURN_IF_ERROR(write_text_file(o.json, report.dump(2) + "\n"));
@@ -110,6 +146,10 @@ void add_prune(CLI::App& app, Status& status) {
   command->add_option("--calibrate", o->calibrate,
                       "text like what the model will be used for; several may be given "
                       "(default: drawn from the model itself)");
+  command->add_flag(
+      "--halves", o->halves,
+      "kl: attention and feed-forward parts go on their own too; the fraction is of the layers' "
+      "bytes, and the file is of the architecture deci");
   command->add_flag("--dry-run", o->dry_run,
                     "say what would be left out, and what that costs; write nothing");
   command->add_option("--json", o->json, "write the report to this file too");

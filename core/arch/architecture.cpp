@@ -9,7 +9,7 @@
 namespace edgellm {
 namespace {
 
-const Architecture* const kArchitectures[] = {&kLlama, &kQwen2, &kGemma3};
+const Architecture* const kArchitectures[] = {&kLlama, &kDeci, &kQwen2, &kGemma3};
 
 }  // namespace
 
@@ -93,7 +93,8 @@ Result<const Architecture*> find_architecture_by_hf(std::string_view hf_class,
   // A config.json saved without "architectures" still names its model_type.
   if (hf_class.empty())
     for (const Architecture* architecture : kArchitectures)
-      if (architecture->hf_model_type == hf_model_type) return architecture;
+      if (!architecture->hf_classes.empty() && architecture->hf_model_type == hf_model_type)
+        return architecture;
   return Error{fmt::format("unknown model class '{}' of type '{}' (known: {})", hf_class.substr(0, 80),
                            hf_model_type.substr(0, 80), fmt::join(known, ", "))};
 }

@@ -5,6 +5,6 @@
 
 namespace edgellm {
 
-extern const Architecture kLlama, kQwen2, kGemma3;
+extern const Architecture kLlama, kDeci, kQwen2, kGemma3;
 
 }  // namespace edgellm

@@ -36,7 +36,8 @@ class Reader {
   }
 
   // One number for all layers, or an array with one for each.
-  Result<std::vector<uint32_t>> counts(std::string_view rest, uint32_t n_layers, int64_t most) const {
+  Result<std::vector<uint32_t>> counts(std::string_view rest, uint32_t n_layers, int64_t most,
+                                       int64_t least = 1) const {
     EDGELLM_ASSIGN_OR_RETURN(std::vector<int64_t> values, metadata_.integers(key(rest)));
     bool array = metadata_.find(key(rest))->type == MetadataType::array;
     if (array && values.size() != n_layers)
@@ -45,7 +46,7 @@ class Reader {
     std::vector<uint32_t> result(n_layers);
     for (uint32_t i = 0; i < n_layers; ++i) {
       int64_t value = values[array ? i : 0];
-      EDGELLM_RETURN_IF_ERROR(check(key(rest), value, 1, most));
+      EDGELLM_RETURN_IF_ERROR(check(key(rest), value, least, most));
       result[i] = uint32_t(value);
     }
     return result;
@@ -86,15 +87,26 @@ Status read_vocabulary(const Metadata& metadata, const Reader& reader, Hyperpara
   return {};
 }
 
+// Whether layers may have no attention at all, said by a head count of 0.
+bool may_lack_attention(const Hyperparameters& model) {
+  return model.architecture->name == "deci";
+}
+
 Status read_heads(const Reader& reader, Hyperparameters& model) {
-  EDGELLM_ASSIGN_OR_RETURN(model.n_heads, reader.counts("attention.head_count", model.n_layers, kMostHeads));
+  const int64_t least = may_lack_attention(model) ? 0 : 1;
+  EDGELLM_ASSIGN_OR_RETURN(model.n_heads,
+                           reader.counts("attention.head_count", model.n_layers, kMostHeads, least));
   model.n_kv_heads = model.n_heads;
   if (reader.has("attention.head_count_kv")) {
     EDGELLM_ASSIGN_OR_RETURN(model.n_kv_heads,
-                             reader.counts("attention.head_count_kv", model.n_layers, kMostHeads));
+                             reader.counts("attention.head_count_kv", model.n_layers, kMostHeads, least));
   }
+  if (!model.n_heads[0])
+    return Error{fmt::format("metadata key '{}' is 0 for the first layer, which needs attention heads",
+                             reader.key("attention.head_count"))};
   for (uint32_t i = 0; i < model.n_layers; ++i)
-    if (model.n_heads[i] % model.n_kv_heads[i])
+    if (!model.n_heads[i] != !model.n_kv_heads[i] ||
+        (model.n_heads[i] && model.n_heads[i] % model.n_kv_heads[i]))
       return Error{fmt::format("layer {} has {} query heads, no multiple of its {} key heads", i,
                                model.n_heads[i], model.n_kv_heads[i])};
   if (!reader.has("attention.key_length") && model.n_embedding % model.n_heads[0])

@@ -1,4 +1,5 @@
-// llama 1 to 3, TinyLlama, SmolLM2, and Mistral, which GGUF files also call llama.
+// llama 1 to 3, TinyLlama, SmolLM2, and Mistral, which GGUF files also call llama; and deci, the same graph
+// with layers of different widths.
 #include "core/arch/families.h"
 
 namespace edgellm {
@@ -55,6 +56,19 @@ const Architecture kLlama = {
     .name = "llama",
     .hf_classes = kClasses,
     .hf_model_type = "llama",
+    .rope = RopeKind::interleaved,
+    .tensors = kTensors,
+    .config = kConfig,
+    .constants = kConstants,
+};
+
+// What stock llama.cpp calls a llama whose layers differ: an own number of heads and feed-forward width each,
+// and none of the heads where a layer has no attention. Made for Nvidia's pruned Llama 3; we write it for
+// what we prune ourselves. Checkpoints of it describe layers in a way of their own, which is not read.
+const Architecture kDeci = {
+    .name = "deci",
+    .hf_classes = {},
+    .hf_model_type = "",
     .rope = RopeKind::interleaved,
     .tensors = kTensors,
     .config = kConfig,

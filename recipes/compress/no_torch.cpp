@@ -1,6 +1,9 @@
 // Every recipe of this folder in a program without LibTorch. Commands hand over to edgellm-torch before they
 // come here (apps/cli/torch_program.h).
+#include <nlohmann/json.hpp>
+
 #include "recipes/compress/compress.h"
+#include "recipes/compress/prune_matrices.h"
 
 namespace edgellm {
 namespace {
@@ -18,6 +21,10 @@ bool compress_is_linked() {
 
 Result<TorchDescription> describe_torch(size_t) {
   return not_linked("describe LibTorch");
+}
+
+Result<nlohmann::json> prune_matrices(const PruneOptions&, const Progress&) {
+  return not_linked("prune");
 }
 
 }  // namespace edgellm

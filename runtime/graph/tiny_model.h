@@ -229,7 +229,7 @@ class Reference {
       double angle = double(position) * std::pow(base, -2.0 * double(i) / double(n));
       if (factors && !sliding(layer)) angle /= double((*factors)[i]);
       if (!sliding(layer)) angle /= linear_factor;
-      bool interleaved = h_.architecture->name == "llama";
+      bool interleaved = h_.architecture->name == "llama" || h_.architecture->name == "deci";
       size_t a = interleaved ? 2 * i : i, b = interleaved ? 2 * i + 1 : i + half;
       double x = head[a], y = head[b];
       head[a] = x * std::cos(angle) - y * std::sin(angle);
@@ -296,7 +296,7 @@ class Reference {
     for (size_t i = 0; i < n; ++i) x[i] = scale * double(table[size_t(token) * n + i]);
     for (uint32_t layer = 0; layer < h_.n_layers; ++layer) {
       std::string b = "blk." + std::to_string(layer) + ".";
-      if (!dropped_attention.contains(layer)) {
+      if (!dropped_attention.contains(layer) && h_.n_heads[layer]) {
         Values normed = x;
         norm(b + "attn_norm.weight", normed.data(), n);
         Values y = attention(layer, b, normed, position);
