@@ -1,0 +1,31 @@
+// The text of a calibration: windows of one length drawn from several sources, each with its share.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/language_model.h"
+
+namespace edgellm {
+
+struct CalibrationSource {
+  std::string name;           // for messages: the file, or "drawn from the model"
+  std::vector<Token> tokens;  // without a BOS; dialogues with their template's special tokens
+  double weight = 1;          // its share of the windows, relative to the other sources'
+};
+
+struct WindowOptions {
+  size_t n_windows = 128;
+  size_t n_tokens = 256;  // of a window, BOS included
+  Token bos = -1;         // put first in every window; negative: none
+};
+
+// The windows [n_windows][n_tokens]: each source gives its share (rounded by largest remainders), from places
+// spread evenly over it that do not overlap. The order is shuffled, the same on every machine. Error when a
+// source is empty or too short (says how many tokens it has and needs), or weights are not positive.
+Result<std::vector<std::vector<Token>>> draw_windows(std::span<const CalibrationSource> sources,
+                                                     const WindowOptions& options);
+
+}  // namespace edgellm
