@@ -7,7 +7,6 @@
 namespace edgellm {
 namespace {
 
-
 template <class Vector, class Number>
 EDGELLM_INLINE Vector load_whole(const Number* from) {
   float lanes[kLanes<Vector>];
