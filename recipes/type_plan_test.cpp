@@ -72,7 +72,7 @@ TEST_F(TypePlanTest, AFileOfCommentsChangesNothing) {
 
 TEST_F(TypePlanTest, WhatIsWrongIsNamedWithItsLine) {
   expect_refused("output.weight Q8_0\noutput.weight Q9_9\n", {"line 2", "Q9_9", "Q4_K"});
-  expect_refused("output.weight IQ1_S\n", {"line 1", "IQ1_S", "not written"});
+  expect_refused("output.weight TQ1_0\n", {"line 1", "TQ1_0", "not written"});
   expect_refused("output.weight Q8_K\n", {"line 1", "Q8_K"});
   expect_refused("\nblk.9.ffn_up.weight Q8_0\n", {"line 2", "blk.9.ffn_up.weight"});
   expect_refused("nothing.* Q8_0\n", {"line 1", "nothing.*"});

@@ -126,7 +126,7 @@ TEST_F(DeviceProfile, TypesThatAreMissingAreNotUsed) {
   auto few = report("few.gguf", {"--optimize", "speed", "--device-profile", "few.json"});
   for (const auto& [type, n] : types_of(few))
     EXPECT_TRUE(type == "Q8_0" || type == "Q4_0" || type == "Q3_K") << type;
-  write_profile("none.json", {{"IQ1_S", 2e-9}});
+  write_profile("none.json", {{"TQ1_0", 2e-9}});
   Outcome outcome = run(fit("none.gguf", {"--optimize", "speed", "--device-profile", "none.json"}));
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_NE(outcome.err.find("no speed of any type"), std::string::npos) << outcome.err;
