@@ -56,8 +56,9 @@ TEST_F(Prune, HalvesOfLayersMakeAFileOfUnevenLayers) {
   auto report = pruned({"--method", "kl", "--fraction", "0.3", "--halves"});
   auto file = GgufFile::open(at("out.gguf"));
   ASSERT_TRUE(file.ok()) << file.error().message;
-  if (report["dropped_attention"].size() + report["dropped_ffn"].size() > 0)
+  if (report["dropped_attention"].size() + report["dropped_ffn"].size() > 0) {
     EXPECT_EQ(file->metadata().string_or("general.architecture", ""), "deci");
+  }
 }
 
 TEST_F(Prune, DryRunWritesNothing) {
