@@ -129,6 +129,31 @@ Status check_weights(const at::Tensor& weights, const ErrorFactor& factor, const
   return {};
 }
 
+// The format's encoder with the importance diag(H), for all rows of weights [n_rows, n_columns].
+struct NearestRows {
+  std::vector<uint8_t> bytes;
+  at::Tensor decoded;
+};
+
+NearestRows round_to_nearest(const at::Tensor& weights, const ErrorFactor& factor, const TensorTypeInfo& type,
+                             ThreadPool& pool) {
+  const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
+  const size_t n_row_bytes = row_bytes(type.type, n_columns).value();
+  const at::Tensor rows = weights.to(at::kFloat).contiguous(),
+                   importance = factor.moment.diagonal().contiguous();
+  NearestRows found = {std::vector<uint8_t>(n_rows * n_row_bytes), at::empty_like(rows)};
+  const float *from = rows.data_ptr<float>(), *weight = importance.data_ptr<float>();
+  float* decoded = found.decoded.data_ptr<float>();
+  pool.parallel_for(n_rows, 8, [&](size_t begin, size_t end, size_t) {
+    for (size_t row = begin; row < end; ++row) {
+      uint8_t* bytes = found.bytes.data() + row * n_row_bytes;
+      type.encode(from + row * n_columns, weight, bytes, n_columns);
+      type.decode(bytes, decoded + row * n_columns, n_columns);
+    }
+  });
+  return found;
+}
+
 GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const BlockGrid& grid,
                      const GptqOptions& options) {
   const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
@@ -168,6 +193,15 @@ GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const
   const double energy = output_error(of_rows, factor.moment);
   found.relative_error = energy > 0 ? output_error(rests, factor.moment) / energy : 0;
   if (options.keeps_decoded) found.decoded = decoded.narrow(1, 0, int64_t(n_rows)).t().contiguous();
+  NearestRows nearest = round_to_nearest(weights.index_select(0, told), factor, info(grid.type), solver.pool);
+  const double nearest_energy = output_error(of_rows - nearest.decoded.t(), factor.moment);
+  found.nearest_error = energy > 0 ? nearest_energy / energy : 0;
+  if (found.nearest_error <= found.relative_error) {
+    if (n_told < n_rows) nearest = round_to_nearest(weights, factor, info(grid.type), solver.pool);
+    found.relative_error = found.nearest_error;
+    found.bytes = std::move(nearest.bytes);
+    if (options.keeps_decoded) found.decoded = nearest.decoded;
+  }
   return found;
 }
 

@@ -36,8 +36,10 @@ struct GptqOptions {
 
 struct GptqTensor {
   std::vector<uint8_t> bytes;  // rows as a GGUF file has them
-  // tr((W - Q) H (W - Q)^T) / tr(W H W^T) without damping
-  double relative_error = 0;
+  // tr((W - Q) H (W - Q)^T) / tr(W H W^T) without damping; and that of rounding to nearest with the
+  // importance diag(H), which is what the bytes are in the rare case that it is no larger (weights that lie
+  // on the grid).
+  double relative_error = 0, nearest_error = 0;
   at::Tensor decoded;  // what the bytes decode to, [n_rows, n_columns], where it was asked for
 };
 

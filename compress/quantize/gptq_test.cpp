@@ -282,6 +282,21 @@ TEST(Gptq, SweepsLowerTheErrorFurther) {
   }
 }
 
+TEST(Gptq, WeightsThatLieOnTheGridAreKept) {
+  Layer layer = random_layer(300, 256, 11);
+  auto factor = factor_error(layer.moment, 0.01).value();
+  for (TensorType type : kTypes) {
+    layer.weights = rounded_to_nearest(layer, type);
+    GptqOptions options;
+    options.keeps_decoded = true;
+    auto solved = quantize_gptq(layer.weights, factor, type, options).value();
+    EXPECT_LE(solved.relative_error, solved.nearest_error) << to_string(type);
+    EXPECT_TRUE(at::equal(solved.decoded, decode(solved.bytes, type, layer.weights.sizes())))
+        << to_string(type);
+    EXPECT_LT(solved.nearest_error, 1e-3) << to_string(type);
+  }
+}
+
 TEST(Gptq, ThreadsDoNotChangeTheBytes) {
   Layer layer = random_layer(200, 256, 8);
   auto factor = factor_error(layer.moment, 0.01).value();
