@@ -13,6 +13,7 @@ bool holds_exact_zero(TensorType type) {
     case TensorType::Q8_0:
     case TensorType::Q3_K:
     case TensorType::Q6_K:
+    case TensorType::Q8_K:
     case TensorType::Q2_0:
     case TensorType::TQ1_0:
     case TensorType::TQ2_0:

@@ -8,7 +8,11 @@ class Torch : public ProgramTest {
  protected:
   fs::path torch_program() const { return program_.parent_path() / "edgellm-torch"; }
   // The libraries that the loader would load, theirs included, a line each.
-  std::string libraries() { return run({}, {.environment = {{"LD_TRACE_LOADED_OBJECTS", "1"}}}).out; }
+  std::string libraries() {
+    RunOptions options;
+    options.environment = {{"LD_TRACE_LOADED_OBJECTS", "1"}};
+    return run({}, options).out;
+  }
 };
 
 TEST_F(Torch, IsNoLibraryOfTheProgramThatRunsModels) {
