@@ -41,7 +41,12 @@ find_package_handle_standard_args(Torch
   VERSION_VAR Torch_VERSION)
 if(Torch_FOUND AND NOT TARGET Torch::Torch)
   add_library(Torch::Torch INTERFACE IMPORTED)
-  target_include_directories(Torch::Torch INTERFACE ${Torch_INCLUDE_DIR} ${torch_api})
+  if(EXISTS ${Torch_INCLUDE_DIR}/fmt AND NOT Torch_INCLUDE_DIR STREQUAL "/usr/include")
+    # LibTorch brings headers of fmt along, without their library: the system's must be found first.
+    target_compile_options(Torch::Torch INTERFACE "SHELL:-idirafter ${Torch_INCLUDE_DIR}" "SHELL:-idirafter ${torch_api}")
+  else()
+    target_include_directories(Torch::Torch INTERFACE ${Torch_INCLUDE_DIR} ${torch_api})
+  endif()
   # Kernels and devices register themselves when their library is loaded, so none may be left out as unused.
   set(libraries ${Torch_torch_LIBRARY} ${Torch_torch_cpu_LIBRARY})
   if(Torch_torch_cuda_LIBRARY)

@@ -105,6 +105,7 @@ void expect_same_weights(const GgufFile& one, const GgufFile& other) {
 
 TEST_F(ConvertTest, EveryFamilyComesBackFromAFolderWithTheSameWeightsAndMetadata) {
   for (const Architecture* architecture : architectures()) {
+    if (architecture->hf_classes.empty()) continue;  // known to GGUF only
     for (bool optional : {false, true}) {
       fs::path first = folder_ / "first.gguf", hf = folder_ / "hf", second = folder_ / "second.gguf";
       Metadata metadata = small_metadata(std::string(architecture->name));

@@ -41,9 +41,10 @@ std::shared_ptr<const GgufFile> written(const GgufFile& source, const ModelEdit&
   return std::make_shared<const GgufFile>(std::move(*opened));
 }
 
+// The cache keeps keys in half precision, in another order of rows for qwen2.
 void expect_near(const std::vector<float>& a, const std::vector<float>& b) {
   ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-4f) << i;
+  for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 5e-4f) << i;
 }
 
 TEST(EditedModel, LayersWithoutAttentionComputeWhatTheOriginalDoesWithoutIt) {

@@ -33,6 +33,7 @@ std::string error_of(const Metadata& metadata) {
 TEST(Architecture, EveryFamilyIsFoundByItsNames) {
   for (const Architecture* architecture : architectures()) {
     EXPECT_EQ(*find_architecture(architecture->name), architecture);
+    if (architecture->hf_classes.empty()) continue;  // known to GGUF only
     EXPECT_EQ(*find_architecture_by_hf(architecture->hf_classes[0], ""), architecture);
     EXPECT_EQ(*find_architecture_by_hf("", architecture->hf_model_type), architecture);
   }

