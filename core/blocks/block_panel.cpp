@@ -69,7 +69,7 @@ void BlockPanel::fit(size_t block, const float* values, size_t value_stride, con
 void BlockPanel::freeze(size_t block, size_t begin, size_t end) {
   const size_t n_runs = size_t(grid_->n_runs());
   for (size_t row = begin; row < end; ++row) {
-    GridBlock gathered;
+    GridBlock gathered = {};  // runs the format does not have stay zero
     gather(block, row, gathered);
     for (size_t run = 0; run < n_runs; ++run) {
       scales[(block * n_runs + run) * stride_ + row] = grid_->run_scale(gathered, int(run));
