@@ -25,7 +25,7 @@ Result<std::filesystem::path> make_folder(const std::filesystem::path& output) {
   std::error_code code;
   std::string name = output.empty() ? (std::filesystem::temp_directory_path(code) / "edgellm-prune").string()
                                     : output.string() + ".work";
-  name += "-XXXXXX";
+  name += "-" + std::string(6, 'X');  // mkdtemp puts letters in place of these
   if (!::mkdtemp(name.data())) return Error{fmt::format("cannot make the work folder {}", name)};
   return std::filesystem::path(name);
 }
