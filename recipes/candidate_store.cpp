@@ -8,6 +8,11 @@
 
 namespace edgellm {
 
+std::filesystem::path CandidateStore::path_of(const std::filesystem::path& folder, const std::string& tensor,
+                                              TensorType type) {
+  return folder / fmt::format("{}.{}", tensor, to_string(type));
+}
+
 Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor, TensorType type) {
   if (type == tensor.type) return tensor.data;
   auto found = files_.find({tensor.name, type});
@@ -15,7 +20,7 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
 
   std::error_code code;
   std::filesystem::create_directories(folder_, code);
-  std::filesystem::path path = folder_ / fmt::format("{}.{}", tensor.name, to_string(type));
+  std::filesystem::path path = path_of(folder_, tensor.name, type);
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, tensor_bytes({tensor.name, type, tensor.dimensions}));
   if (std::filesystem::file_size(path, code) != n_bytes || code) {
     EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));

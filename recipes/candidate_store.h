@@ -24,6 +24,10 @@ class CandidateStore {
                  ThreadPool& threads)
       : folder_(std::move(folder)), source_(source), importance_(importance), threads_(threads) {}
 
+  // The file of a tensor's encoding, for who makes one by other means and puts it there beforehand.
+  static std::filesystem::path path_of(const std::filesystem::path& folder, const std::string& tensor,
+                                       TensorType type);
+
   // The tensor's data in `type`, mapped; valid until the store ends. The source's own data when the type is
   // its own.
   Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);

@@ -10,6 +10,7 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
+#include "recipes/compress/compensated_tensors.h"
 #include "recipes/device_profile.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_source.h"
@@ -18,6 +19,7 @@
 #include "recipes/json_file.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
+#include "recipes/stored_model.h"
 #include "recipes/tensor_encoding.h"
 #include "runtime/decode/run_memory.h"
 
@@ -29,6 +31,8 @@ constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
 constexpr const char* kWorkVersion = "1";
+// What is added to the name of a plan that was rounded with feedback.
+constexpr const char* kCompensated = ", compensated";
 
 struct Judged {
   double kl = 0, kl_error = 0, percentile_99 = 0, same_top = 1, perplexity = 0;
@@ -170,6 +174,8 @@ class FitRun {
                         {.n_threads = threads_.n_threads(), .n_logit_rows = 16, .batch_invariant = true}));
       // Large models get less text: drawing costs them minutes.
       size_t n_windows = source_->n_file_bytes() > (uint64_t{4} << 30) ? 24 : 48;
+      if (e.n_compensation_windows)
+        n_windows = std::max(n_windows, e.n_compensation_windows + e.n_verify_windows);
       EDGELLM_ASSIGN_OR_RETURN(std::string drawn,
                                draw_text(*decoder, *tokenizer_, n_windows * e.n_window_tokens,
                                          work_->model_folder() / "drawn.jsonl", progress_));
@@ -335,34 +341,40 @@ class FitRun {
     return {};
   }
 
-  Result<Judged> judge(const QuantizationPlan& plan) {
-    EDGELLM_RETURN_IF_ERROR(measured_->apply(plan));
+  Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
+    model_->decoder().restore_weights();
+    MeasuredModel measured(*model_, *source_, store);
+    EDGELLM_RETURN_IF_ERROR(measured.apply(plan));
     EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
                              measure_divergence(*model_, verify_text_, *verify_reference_, progress_));
-    measured_->give_back();
+    measured.restore();
+    store.give_back();
     return Judged{d.mean_kl, d.standard_error, d.percentile_99_kl, d.same_top, d.perplexity.perplexity};
   }
 
-  // The searched plan and its best rival are judged on text that nothing was chosen by; the better of them
-  // that still talks is written.
+  // The searched plan and its best rival are judged on text that nothing was chosen by, the better of them
+  // also when it is rounded with feedback; the best that still talks is written.
   Status choose_and_write() {
     clock_.begin("verifying");
+    measured_->restore();
     std::vector<MeasuredPlan> rivals = searched_.tried;
     std::stable_sort(rivals.begin(), rivals.end(),
                      [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
     rivals.resize(std::min<size_t>(rivals.size(), 2));
     for (const MeasuredPlan& rival : rivals) {
-      EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan));
-      judged_.emplace_back(rival, judged);
+      EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan, *store_));
+      judged_.push_back({rival, judged, store_.get()});
     }
-    std::stable_sort(judged_.begin(), judged_.end(),
-                     [](const auto& a, const auto& b) { return a.second.kl < b.second.kl; });
-    for (const auto& [rival, judged] : judged_) {
+    auto by_kl = [](const JudgedPlan& a, const JudgedPlan& b) { return a.judged.kl < b.judged.kl; };
+    std::stable_sort(judged_.begin(), judged_.end(), by_kl);
+    if (options_.effort.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate(judged_.front().plan));
+    std::stable_sort(judged_.begin(), judged_.end(), by_kl);
+    for (const JudgedPlan& rival : judged_) {
       clock_.begin("writing");
-      chosen_ = rival;
-      verified_ = judged;
-      measured_->restore();
-      EDGELLM_RETURN_IF_ERROR(write_output());
+      chosen_ = rival.plan;
+      verified_ = rival.judged;
+      EDGELLM_RETURN_IF_ERROR(
+          write_stored_model(*source_, chosen_.plan, *rival.store, options_.output, progress_));
       clock_.begin("checking generation");
       EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.output));
       auto result = std::make_shared<GgufFile>(std::move(file));
@@ -374,20 +386,24 @@ class FitRun {
     return {};
   }
 
-  Status write_output() {
-    EDGELLM_ASSIGN_OR_RETURN(PlannedFile file, planned_file(*source_, chosen_.plan));
-    EDGELLM_ASSIGN_OR_RETURN(GgufWriter writer,
-                             GgufWriter::create(options_.output, file.metadata, file.tensors));
-    ProgressMeter meter(progress_, "writing", double(file.tensors.size()));
-    for (size_t i = 0; i < file.tensors.size(); ++i) {
-      EDGELLM_RETURN_IF_ERROR(check_interrupt());
-      EDGELLM_ASSIGN_OR_RETURN(auto data, store_->get(*file.sources[i], file.tensors[i].type));
-      EDGELLM_RETURN_IF_ERROR(writer.write(data));
-      meter.add(1);
-    }
-    store_->give_back();
-    meter.finish();
-    return writer.commit();
+  // The same types with the rounding errors fed back, as a further rival.
+  Status compensate(MeasuredPlan plan) {
+    clock_.begin("rounding with feedback");
+    CompensationOptions o;
+    nlohmann::json key = {{"dropped", plan.plan.dropped_layers},
+                          {"windows", options_.effort.n_compensation_windows}};
+    for (const auto& [name, type] : plan.plan.types) key["types"][name] = to_string(type);
+    o.folder = work_->file("compensated-" + hash_text(key.dump()).substr(0, 16));
+    o.n_threads = options_.n_threads;
+    auto windows = std::span(text_.windows).subspan(n_verify_);
+    windows = windows.first(std::min(windows.size(), options_.effort.n_compensation_windows));
+    EDGELLM_ASSIGN_OR_RETURN(compensation_, compensate_tensors(source_, plan.plan, windows, o, progress_));
+    compensated_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
+    clock_.begin("verifying");
+    EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(plan.plan, *compensated_));
+    plan.name += kCompensated;
+    judged_.push_back({std::move(plan), judged, compensated_.get()});
+    return {};
   }
 
   Status measure_runs() {
@@ -431,6 +447,18 @@ class FitRun {
       j["predicted_seconds_per_token_before"] = *seconds;
     if (is_timed()) j["most_seconds_per_token"] = searched_.most_seconds;
     if (options_.goal != FitGoal::accuracy) j["most_harm"] = most_harm();
+    return j;
+  }
+
+  // Output errors of the best plan's matrices with and without feedback, on the text that it was made from.
+  nlohmann::json compensation_report() const {
+    nlohmann::json j = {{"tokens", compensation_.n_tokens}, {"tensors", nlohmann::json::array()}};
+    for (const CompensatedTensor& t : compensation_.tensors)
+      j["tensors"].push_back({{"name", t.name},
+                              {"type", to_string(t.type)},
+                              {"compensated", t.is_compensated},
+                              {"output_error", t.error},
+                              {"output_error_nearest", t.nearest_error}});
     return j;
   }
 
@@ -481,10 +509,11 @@ class FitRun {
     }
     for (const auto& plan : searched_.tried)
       j["tried"].push_back({{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"search_kl", plan.kl}});
-    for (const auto& [plan, judged] : judged_) {
-      j["verified"].push_back(to_json(judged));
-      j["verified"].back()["name"] = plan.name;
+    for (const JudgedPlan& rival : judged_) {
+      j["verified"].push_back(to_json(rival.judged));
+      j["verified"].back()["name"] = rival.plan.name;
     }
+    if (compensated_) j["compensation"] = compensation_report();
     j["generation"] = {{"answers", generation_.answers},
                        {"empty", generation_.n_empty},
                        {"looping", generation_.n_looping},
@@ -519,7 +548,14 @@ class FitRun {
   std::unique_ptr<CandidateStore> store_;
   std::unique_ptr<MeasuredModel> measured_;
   PlanSearchResult searched_;
-  std::vector<std::pair<MeasuredPlan, Judged>> judged_;
+  struct JudgedPlan {
+    MeasuredPlan plan;
+    Judged judged;
+    CandidateStore* store = nullptr;  // that has its tensors
+  };
+  std::vector<JudgedPlan> judged_;
+  Compensation compensation_;
+  std::unique_ptr<CandidateStore> compensated_;
   MeasuredPlan chosen_;
   GenerationCheck generation_;
   MeasuredRun run_before_, run_after_;

@@ -12,21 +12,10 @@
 
 #include "core/base/progress.h"
 #include "core/base/result.h"
+#include "recipes/fit_effort.h"
 #include "runtime/graph/kv_cache.h"
 
 namespace edgellm {
-
-// How much is measured; the defaults are those of the command.
-struct FitEffort {
-  size_t n_window_tokens = 256;
-  size_t n_importance_windows = 80;
-  size_t n_search_windows = 12;  // fidelity 1 of the evolution; the first quarter of them is fidelity 0
-  size_t n_sensitivity_windows = 1;
-  size_t n_verify_windows = 12;  // used for nothing but the final check
-  size_t n_error_rows = 256;     // per tensor, for rounding errors
-  size_t n_generations = 6;
-  size_t n_offspring = 8;
-};
 
 // What a plan is chosen for within its bytes. The faster ones take the least time a token that a plan can
 // have whose predicted harm is at most kBalancedHarm or kSpeedHarm times that of the most accurate plan.

@@ -7,6 +7,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/results_options.h"
+#include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
 #include "recipes/fit.h"
 #include "recipes/fit_record.h"
@@ -15,7 +16,8 @@ namespace edgellm {
 namespace {
 
 struct Options {
-  std::string model, output, memory, size, kv = "f16", work, json, optimize = "accuracy", device_profile;
+  std::string model, output, memory, size, kv = "f16", work, json, optimize = "accuracy", device_profile,
+                                           effort = "fast";
   double seconds_per_token = 0;
   std::vector<std::string> calibrate;
   size_t n_context = 1024, n_threads = 0;
@@ -76,6 +78,12 @@ void print_report(const nlohmann::json& r) {
   for (const auto& t : r["tried"])
     fmt::print("    {:<12}{:>12}  KL {:.4f}\n", t["name"].get<std::string>(),
                byte_size_text(t["file_bytes"].get<uint64_t>()), t["search_kl"].get<double>());
+  if (r.contains("compensation")) {
+    fmt::print("  judged on text that nothing was chosen by:\n");
+    for (const auto& t : r["verified"])
+      fmt::print("    {:<24}KL {:.4f} +- {:.4f}\n", t["name"].get<std::string>(), t["mean_kl"].get<double>(),
+                 t["mean_kl_standard_error"].get<double>());
+  }
   const auto& c = r["calibration"];
   fmt::print("\n  text: {} windows of {} tokens, {}; {} of them kept apart for the figures above\n",
              c["windows"].get<int>(), c["window_tokens"].get<int>(),
@@ -104,9 +112,12 @@ Status keep_fit_record(const nlohmann::json& report, const Options& o) {
 }
 
 Status run_fit(const Options& o) {
+  FitOptions f;
+  EDGELLM_ASSIGN_OR_RETURN(f.effort, fit_effort(o.effort));
+  if (f.effort.n_compensation_windows)
+    EDGELLM_RETURN_IF_ERROR(need_torch(fmt::format("'edgellm fit --effort {}'", o.effort)));
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   EDGELLM_RETURN_IF_ERROR(check_results_folder(o.results));
-  FitOptions f;
   f.model = o.model;
   f.output = o.output;
   if (!o.memory.empty()) {
@@ -160,6 +171,13 @@ void add_fit(CLI::App& app, Status& status) {
   command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")
       ->capture_default_str()
       ->check(CLI::IsMember({"f16", "q8_0"}));
+  command
+      ->add_option(
+          "--effort", o->effort,
+          "fast; balanced: the best plan's rounding errors are also fed back (GPTQ; needs LibTorch); "
+          "best: a longer search, and feedback on three times the text")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fast", "balanced", "best"}));
   command->add_option("--calibrate", o->calibrate,
                       "text like what the model will be used for; several may be given "
                       "(default: drawn from the model itself)");
@@ -191,6 +209,7 @@ void add_fit(CLI::App& app, Status& status) {
       "  edgellm fit model-f16.gguf --memory 2GB --context 2048 -o model-2gb.gguf\n"
       "  edgellm fit Qwen2.5-7B-Instruct/ --memory 2GB --kv q8_0 -o qwen-2gb.gguf\n"
       "  edgellm fit model-f16.gguf --size 500MB --calibrate my-notes.txt -o model-500mb.gguf\n"
+      "  edgellm fit model-f16.gguf --memory 2GB --effort balanced -o model-2gb.gguf\n"
       "  edgellm fit model-f16.gguf --memory 2GB --optimize speed --device-profile board.json -o board.gguf\n"
       "A kill at any moment loses little: the same command goes on where it stopped and gives the same "
       "file.");

@@ -1,11 +1,14 @@
 #include <fmt/format.h>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
 #include "core/base/progress.h"
+#include "recipes/gptq_model.h"
 #include "recipes/quantize.h"
 #include "recipes/type_plan.h"
 
@@ -13,7 +16,9 @@ namespace edgellm {
 namespace {
 
 struct Options {
-  std::string model, output, type, types, importance;
+  std::string model, output, type, types, importance, method = "nearest", work, json, memory;
+  std::vector<std::string> calibrate;
+  GptqModelOptions gptq;
   size_t n_threads = 0;
 };
 
@@ -23,8 +28,44 @@ std::string description_of(const Options& o) {
   return fmt::format("types of {}, the rest {}", o.types, (*find_preset(o.type))->name);
 }
 
+Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& plan,
+                  const ImportanceMatrix* importance) {
+  GptqModelOptions options = o.gptq;
+  options.output = o.output;
+  options.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
+  options.work = o.work;
+  options.n_threads = o.n_threads;
+  if (!o.memory.empty()) {
+    EDGELLM_ASSIGN_OR_RETURN(options.memory_limit, parse_byte_size(o.memory));
+  }
+  EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report,
+                           quantize_gptq_model(std::make_shared<const GgufFile>(std::move(source)), plan,
+                                               importance, options, terminal_progress()));
+  report["model"] = o.model;
+  fmt::print(stderr,
+             "GPTQ: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
+             report["mean_error_ratio"].get<double>());
+  if (o.json.empty()) return {};
+  return write_text_file(o.json, report.dump(2) + "\n");
+}
+
+Status check_method(const Options& o) {
+  if (o.method == "gptq") return need_torch("'edgellm quantize --method gptq'");
+  const std::pair<bool, const char*> only_gptq[] = {{!o.calibrate.empty(), "--calibrate"},
+                                                    {!o.work.empty(), "--work"},
+                                                    {!o.json.empty(), "--json"},
+                                                    {!o.memory.empty(), "--calibration-memory"},
+                                                    {o.gptq.damping > 0, "--damping"}};
+  for (const auto& [given, name] : only_gptq)
+    if (given) return Error{fmt::format("{} goes with --method gptq", name)};
+  return {};
+}
+
 Status quantize(const Options& o) {
-  const std::filesystem::path inputs[] = {o.importance, o.types};
+  EDGELLM_RETURN_IF_ERROR(check_method(o));
+  std::vector<std::filesystem::path> inputs = {o.importance, o.types};
+  inputs.insert(inputs.end(), o.calibrate.begin(), o.calibrate.end());
+  EDGELLM_RETURN_IF_ERROR(check_output(o.json, inputs));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, inputs));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile source, GgufFile::open(o.model));
   ImportanceMatrix importance;
@@ -41,9 +82,12 @@ Status quantize(const Options& o) {
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(source, plan));
   ThreadPool threads(o.n_threads);
   double started = monotonic_seconds();
-  EDGELLM_RETURN_IF_ERROR(quantize_model(source, plan, o.importance.empty() ? nullptr : &importance, o.output,
-                                         threads, terminal_progress()));
-  fmt::print(stderr, "{}: {} -> {} ({}) in {:.1f} s\n", o.output, byte_size_text(source.n_file_bytes()),
+  const uint64_t n_source_bytes = source.n_file_bytes();
+  const ImportanceMatrix* weights = o.importance.empty() ? nullptr : &importance;
+  EDGELLM_RETURN_IF_ERROR(
+      o.method == "gptq" ? write_gptq(o, std::move(source), plan, weights)
+                         : quantize_model(source, plan, weights, o.output, threads, terminal_progress()));
+  fmt::print(stderr, "{}: {} -> {} ({}) in {:.1f} s\n", o.output, byte_size_text(n_source_bytes),
              byte_size_text(n_bytes), description_of(o), monotonic_seconds() - started);
   return {};
 }
@@ -68,12 +112,35 @@ void add_quantize(CLI::App& app, Status& status) {
   wanted->require_option(1, 2);
   command->add_option("--importance", o->importance,
                       "importance matrix (edgellm importance, or llama.cpp's imatrix in GGUF form)");
+  command
+      ->add_option(
+          "--method", o->method,
+          "nearest: each weight to the nearest level; gptq: so that the outputs of the layers are met, "
+          "on text that goes through the model (needs LibTorch, takes minutes to hours)")
+      ->check(CLI::IsMember({"nearest", "gptq"}))
+      ->capture_default_str();
+  auto* gptq = command->add_option_group("GPTQ");
+  gptq->add_option("--calibrate", o->calibrate, "text files (default: text drawn from the model itself)");
+  gptq->add_option("--windows", o->gptq.n_windows, "windows of text that are used")
+      ->check(CLI::Range(8, 1 << 20))
+      ->capture_default_str();
+  gptq->add_option("--window-tokens", o->gptq.n_window_tokens, "tokens of a window")
+      ->check(CLI::Range(16, 1 << 16))
+      ->capture_default_str();
+  gptq->add_option("--damping", o->gptq.damping,
+                   "share of the mean of H's diagonal that is added to it (default: 0.1)")
+      ->check(CLI::Range(1e-6, 10.0));
+  gptq->add_option("--calibration-memory", o->memory,
+                   "bytes the calibration may take, as 4GB; more goes to disk (default: no limit)");
+  gptq->add_option("--work", o->work, "folder for what a stopped run goes on from (default: OUTPUT.work)");
+  gptq->add_option("--json", o->json, "also write the errors of all tensors to this file");
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->footer(
       "Examples:\n"
       "  edgellm quantize model-f16.gguf --type Q4_K_M -o model-q4.gguf\n"
       "  edgellm importance model-f16.gguf --text text.txt -o importance.gguf\n"
       "  edgellm quantize model-f16.gguf --type Q3_K_M --importance importance.gguf -o model-q3.gguf\n"
+      "  edgellm quantize model-f16.gguf --type Q3_K_M --method gptq --calibrate text.txt -o model-q3.gguf\n"
       "  edgellm quantize model-f16.gguf --types my-types.txt --type Q4_K_M -o model-mixed.gguf\n"
       "  edgellm quantize model-f16.gguf --types model-2gb.gguf.json -o model-again.gguf");
   command->callback([o, &status] { status = quantize(*o); });

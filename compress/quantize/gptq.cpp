@@ -112,13 +112,11 @@ double output_error(const at::Tensor& errors, const at::Tensor& moment) {
 
 namespace {
 
-Status check_weights(const at::Tensor& weights, const ErrorFactor& factor, const BlockGrid* grid) {
-  if (!grid || !grid->levels) return Error{"this type has no grid to round single values on"};
+Status check_weights(const at::Tensor& weights, const ErrorFactor& factor, TensorType type) {
   if (weights.dim() != 2 || weights.numel() == 0) return Error{"a matrix of weights is wanted"};
-  const size_t n_columns = size_t(weights.size(1));
-  if (n_columns % size_t(grid->n_values))
-    return Error{
-        fmt::format("rows of {} values are no multiple of its block of {}", n_columns, grid->n_values)};
+  const size_t n_columns = size_t(weights.size(1)), n_block = info(type).n_values_per_block;
+  if (n_columns % n_block)
+    return Error{fmt::format("rows of {} values are no multiple of its block of {}", n_columns, n_block)};
   if (factor.n_columns() != n_columns)
     return Error{
         fmt::format("rows of {} values, but second moments of {} inputs", n_columns, factor.n_columns())};
@@ -154,6 +152,12 @@ NearestRows round_to_nearest(const at::Tensor& weights, const ErrorFactor& facto
   return found;
 }
 
+// Of the rows an error is told of, [n_told].
+at::Tensor told_rows(size_t n_rows, const GptqOptions& options) {
+  const size_t n = options.n_error_rows && options.n_error_rows < n_rows ? options.n_error_rows : n_rows;
+  return (at::arange(int64_t(n)) * int64_t(n_rows) / int64_t(n)).to(at::kLong);
+}
+
 GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const BlockGrid& grid,
                      const GptqOptions& options) {
   const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
@@ -186,9 +190,7 @@ GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const
     });
     first += panel.n_values();
   }
-  const size_t n_told = options.n_error_rows && options.n_error_rows < n_rows ? options.n_error_rows : n_rows;
-  at::Tensor told = at::arange(int64_t(n_told)) * int64_t(n_rows) / int64_t(n_told);
-  told = told.to(at::kLong);
+  const at::Tensor told = told_rows(n_rows, options);
   at::Tensor of_rows = transposed.index_select(1, told), rests = of_rows - decoded.index_select(1, told);
   const double energy = output_error(of_rows, factor.moment);
   found.relative_error = energy > 0 ? output_error(rests, factor.moment) / energy : 0;
@@ -197,7 +199,8 @@ GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const
   const double nearest_energy = output_error(of_rows - nearest.decoded.t(), factor.moment);
   found.nearest_error = energy > 0 ? nearest_energy / energy : 0;
   if (found.nearest_error <= found.relative_error) {
-    if (n_told < n_rows) nearest = round_to_nearest(weights, factor, info(grid.type), solver.pool);
+    if (size_t(told.size(0)) < n_rows)
+      nearest = round_to_nearest(weights, factor, info(grid.type), solver.pool);
     found.relative_error = found.nearest_error;
     found.bytes = std::move(nearest.bytes);
     if (options.keeps_decoded) found.decoded = nearest.decoded;
@@ -211,10 +214,37 @@ Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& f
                                  const GptqOptions& options) {
   const std::string operation = fmt::format("GPTQ to {}", to_string(type));
   return torch_call(operation, [&]() -> Result<GptqTensor> {
-    const BlockGrid* grid = find_block_grid(type);
-    if (Status usable = check_weights(weights, factor, grid); !usable.ok())
+    if (!has_feedback_grid(type))
+      return Error{fmt::format("{}: this type has no grid to round single values on", operation)};
+    if (Status usable = check_weights(weights, factor, type); !usable.ok())
       return Error{fmt::format("{}: {}", operation, usable.error().message)};
-    return quantized(weights, factor, *grid, options);
+    return quantized(weights, factor, *find_block_grid(type), options);
+  });
+}
+
+bool has_feedback_grid(TensorType type) {
+  const BlockGrid* grid = find_block_grid(type);
+  return grid && grid->levels;
+}
+
+Result<GptqTensor> quantize_nearest(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
+                                    const GptqOptions& options) {
+  const std::string operation = fmt::format("rounding to {}", to_string(type));
+  return torch_call(operation, [&]() -> Result<GptqTensor> {
+    if (!info(type).encode) return Error{fmt::format("{}: this type can be read but not written", operation)};
+    if (Status usable = check_weights(weights, factor, type); !usable.ok())
+      return Error{fmt::format("{}: {}", operation, usable.error().message)};
+    ThreadPool pool(options.n_threads);
+    NearestRows rows = round_to_nearest(weights, factor, info(type), pool);
+    const at::Tensor told = told_rows(size_t(weights.size(0)), options);
+    const at::Tensor of_rows = weights.index_select(0, told).to(at::kFloat).t();
+    const double energy = output_error(of_rows, factor.moment),
+                 error = output_error(of_rows - rows.decoded.index_select(0, told).t(), factor.moment);
+    GptqTensor found;
+    found.bytes = std::move(rows.bytes);
+    found.relative_error = found.nearest_error = energy > 0 ? error / energy : 0;
+    if (options.keeps_decoded) found.decoded = std::move(rows.decoded);
+    return found;
   });
 }
 

@@ -53,6 +53,14 @@ Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& f
 using RoundPanel = std::function<void(size_t first_column, size_t n_columns, const PanelFeedback& feedback,
                                       const float* values, float* targets, float* errors, size_t stride)>;
 
+// Whether it has a grid of single values, which quantize_gptq asks for.
+bool has_feedback_grid(TensorType type);
+
+// The same matrix in any written type by its own encoder, which rounds to nearest with the importance
+// diag(H): relative_error and nearest_error are the same.
+Result<GptqTensor> quantize_nearest(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
+                                    const GptqOptions& options);
+
 // The solver, whatever the grid. weights: [n_columns, stride], the matrix transposed; gives W - Q of the same
 // shape. Panels are `n_panel_columns` wide but for the last.
 at::Tensor round_with_feedback(const at::Tensor& weights, const ErrorFactor& factor, size_t n_panel_columns,

@@ -2,6 +2,7 @@
 // come here (apps/cli/torch_program.h).
 #include <nlohmann/json.hpp>
 
+#include "recipes/compress/compensated_tensors.h"
 #include "recipes/compress/compress.h"
 #include "recipes/compress/prune_matrices.h"
 
@@ -21,6 +22,12 @@ bool compress_is_linked() {
 
 Result<TorchDescription> describe_torch(size_t) {
   return not_linked("describe LibTorch");
+}
+
+Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile>, const QuantizationPlan&,
+                                        std::span<const std::vector<Token>>, const CompensationOptions&,
+                                        const Progress&) {
+  return not_linked("GPTQ");
 }
 
 Result<nlohmann::json> prune_matrices(const PruneOptions&, const Progress&) {

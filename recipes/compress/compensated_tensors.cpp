@@ -1,0 +1,240 @@
+#include "recipes/compress/compensated_tensors.h"
+
+#include <fmt/format.h>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "compress/calibrate/calibration.h"
+#include "compress/quantize/gptq.h"
+#include "compress/torch_model/torch_call.h"
+#include "compress/torch_model/torch_threads.h"
+#include "compress/torch_model/torch_weights.h"
+#include "core/base/content_hash.h"
+#include "core/base/interrupt.h"
+#include "core/base/output_file.h"
+#include "recipes/candidate_store.h"
+
+namespace edgellm {
+namespace {
+
+// Rows are rounded in parts of this many weights, so that the solver's copies stay small beside the layer.
+constexpr int64_t kWeightsPerPart = int64_t{1} << 25;
+// A tied embedding's rows are looked up as often as they are multiplied with: H and the identity weigh alike.
+constexpr double kTiedDamping = 1.0;
+
+nlohmann::json to_json(const CompensatedTensor& t) {
+  return {{"name", t.name},
+          {"type", to_string(t.type)},
+          {"error", t.error},
+          {"nearest_error", t.nearest_error},
+          {"compensated", t.is_compensated}};
+}
+
+// What earlier runs finished: a line each; a torn last line is left out.
+std::map<std::string, CompensatedTensor> read_log(const std::filesystem::path& log) {
+  std::map<std::string, CompensatedTensor> known;
+  std::ifstream in(log);
+  for (std::string line; std::getline(in, line);) {
+    auto row = nlohmann::json::parse(line, nullptr, false);
+    if (!row.is_object()) continue;
+    try {
+      CompensatedTensor t;
+      t.name = row.at("name");
+      const TensorTypeInfo* type = find_tensor_type(row.at("type").get<std::string>());
+      if (!type) continue;
+      t.type = type->type;
+      t.error = row.at("error");
+      t.nearest_error = row.at("nearest_error");
+      t.is_compensated = row.at("compensated");
+      known[t.name] = t;
+    } catch (const nlohmann::json::exception&) {
+    }
+  }
+  return known;
+}
+
+class CompensationRun {
+ public:
+  CompensationRun(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
+                  std::span<const std::vector<Token>> windows, const CompensationOptions& options,
+                  const Progress& progress)
+      : source_(std::move(source)), plan_(plan), windows_(windows), options_(options), progress_(progress) {
+    gptq_.n_threads = options.n_threads;
+    gptq_.keeps_decoded = true;
+  }
+
+  Result<Compensation> run() {
+    std::error_code code;
+    std::filesystem::create_directories(options_.folder, code);
+    if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
+    known_ = read_log(log_path());
+    EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, {}));
+    double n_weights = 0;
+    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
+      for (TensorRole role : layer_matrix_roles())
+        if (const GgufTensor* tensor = tensor_to_round(role, layer)) n_weights += double(tensor->n_values());
+    const GgufTensor* head = head_to_round();
+    if (head) n_weights += double(head->n_values());
+    meter_.emplace(progress_, "rounding with feedback", n_weights);
+
+    CalibrationOptions calibration;
+    calibration.roles = {};
+    calibration.memory_limit = options_.memory_limit;
+    calibration.work_folder = options_.folder;
+    calibration.key = plan_key();
+    CalibrationCallbacks callbacks;
+    callbacks.on_layer = [&](LayerCalibration& layer) { return round_layer(layer); };
+    if (head) callbacks.on_head = [&](HeadCalibration& states) { return round_head(*head, states); };
+    auto done = calibrate(*model_, windows_, calibration, callbacks, {});
+    if (!done.ok()) return done.error();
+    meter_->finish();
+    Compensation found;
+    for (auto& [name, tensor] : known_) found.tensors.push_back(tensor);
+    found.n_tokens = windows_.size() * windows_[0].size();
+    return found;
+  }
+
+ private:
+  std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }
+
+  std::string plan_key() const {
+    nlohmann::json key = {{"dropped", plan_.dropped_layers}, {"damping", options_.damping}};
+    for (const auto& [name, type] : plan_.types) key["types"][name] = to_string(type);
+    return hash_text(key.dump());
+  }
+
+  double damping() const { return options_.damping > 0 ? options_.damping : kGptqDamping; }
+
+  // Null where there is none or it stays as it is.
+  const GgufTensor* with_new_type(const GgufTensor* tensor) const {
+    if (!tensor) return nullptr;
+    auto planned = plan_.types.find(tensor->name);
+    return planned == plan_.types.end() || planned->second == tensor->type ? nullptr : tensor;
+  }
+
+  const GgufTensor* tensor_to_round(TensorRole role, uint32_t layer) const {
+    if (plan_.dropped_layers.contains(layer)) return nullptr;
+    for (const TensorRule& rule : model_->hyperparameters().architecture->tensors)
+      if (rule.role == role) return with_new_type(source_->find(tensor_name(rule.gguf_name, layer)));
+    return nullptr;
+  }
+
+  const GgufTensor* head_to_round() const {
+    return with_new_type(source_->find(has_tied_embedding(*source_) ? "token_embd.weight" : "output.weight"));
+  }
+
+  Status round_layer(LayerCalibration& calibration) {
+    TorchLayer& layer = calibration.layer();
+    if (plan_.dropped_layers.contains(layer.number())) {
+      layer.set_attention_dropped(true);
+      layer.set_ffn_dropped(true);
+      return {};
+    }
+    for (TensorRole input : product_input_roles()) {
+      std::vector<std::pair<TensorRole, const GgufTensor*>> matrices;
+      for (TensorRole role : layer_matrix_roles())
+        if (product_input_role(role) == input && layer.parameter(role).defined())
+          if (const GgufTensor* tensor = tensor_to_round(role, layer.number()))
+            matrices.emplace_back(role, tensor);
+      if (matrices.empty()) continue;
+      EDGELLM_ASSIGN_OR_RETURN(LayerMoments moments, calibration.collect({{input}}));
+      EDGELLM_ASSIGN_OR_RETURN(ErrorFactor factor,
+                               factor_of(moments.at(input), damping(), matrices.front().second->name));
+      moments.clear();
+      for (const auto& [role, tensor] : matrices) {
+        EDGELLM_ASSIGN_OR_RETURN(at::Tensor decoded, round_matrix(*tensor, layer.parameter(role), factor));
+        layer.set_parameter(role, std::move(decoded));
+      }
+    }
+    return {};
+  }
+
+  static Result<ErrorFactor> factor_of(SecondMoments& moments, double damping, const std::string& name) {
+    auto factor = factor_error(moments.matrix(), damping);
+    if (!factor.ok()) return Error{fmt::format("tensor {}: {}", name, factor.error().message)};
+    return factor;
+  }
+
+  // What is in the file decodes to the result, [n_rows, n_columns].
+  Result<at::Tensor> round_matrix(const GgufTensor& tensor, const at::Tensor& weights,
+                                  const ErrorFactor& factor) {
+    at::Tensor decoded = at::empty_like(weights, at::kFloat);
+    EDGELLM_RETURN_IF_ERROR(write_rounded(
+        tensor, factor,
+        [&](int64_t first, int64_t n) -> Result<at::Tensor> { return weights.narrow(0, first, n); },
+        [&](int64_t first, const at::Tensor& part) { decoded.narrow(0, first, part.size(0)).copy_(part); }));
+    return decoded;
+  }
+
+  Status round_head(const GgufTensor& tensor, HeadCalibration& states) {
+    EDGELLM_ASSIGN_OR_RETURN(
+        ErrorFactor factor,
+        factor_of(states.moments(), has_tied_embedding(*source_) ? kTiedDamping : damping(), tensor.name));
+    return write_rounded(
+        tensor, factor,
+        [&](int64_t first, int64_t n) {
+          std::vector<int64_t> rows(static_cast<size_t>(n));
+          for (int64_t i = 0; i < n; ++i) rows[size_t(i)] = first + i;
+          return read_weight_rows(tensor, rows);
+        },
+        [](int64_t, const at::Tensor&) {});
+  }
+
+  // read_rows(first, n): those rows of the weights. use_decoded(first, part): what they became.
+  template <class ReadRows, class UseDecoded>
+  Status write_rounded(const GgufTensor& tensor, const ErrorFactor& factor, const ReadRows& read_rows,
+                       const UseDecoded& use_decoded) {
+    const int64_t n_rows = int64_t(tensor.n_rows()), n_columns = int64_t(tensor.n_columns());
+    CompensatedTensor done;
+    done.name = tensor.name;
+    done.type = plan_.types.at(tensor.name);
+    done.is_compensated = has_feedback_grid(done.type);
+    EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(CandidateStore::path_of(
+                                                 options_.folder, tensor.name, done.type)));
+    const int64_t rows_per_part = std::max<int64_t>(1, kWeightsPerPart / n_columns);
+    for (int64_t first = 0; first < n_rows; first += rows_per_part) {
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
+      const int64_t n = std::min(rows_per_part, n_rows - first);
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor weights, read_rows(first, n));
+      auto rounded = done.is_compensated ? quantize_gptq(weights, factor, done.type, gptq_)
+                                         : quantize_nearest(weights, factor, done.type, gptq_);
+      if (!rounded.ok()) return Error{fmt::format("tensor {}: {}", tensor.name, rounded.error().message)};
+      EDGELLM_RETURN_IF_ERROR(out.write(std::as_bytes(std::span(rounded->bytes))));
+      use_decoded(first, rounded->decoded);
+      done.error += rounded->relative_error * double(n) / double(n_rows);
+      done.nearest_error += rounded->nearest_error * double(n) / double(n_rows);
+      meter_->add(double(n * n_columns), tensor.name);
+    }
+    EDGELLM_RETURN_IF_ERROR(out.commit());
+    std::ofstream log(log_path(), std::ios::app);
+    log << to_json(done).dump() << std::endl;
+    if (!log) return Error{fmt::format("cannot write {}", log_path().string())};
+    known_[done.name] = done;
+    source_->give_back(tensor);
+    return {};
+  }
+
+  std::shared_ptr<const GgufFile> source_;
+  const QuantizationPlan& plan_;
+  std::span<const std::vector<Token>> windows_;
+  const CompensationOptions& options_;
+  const Progress& progress_;
+  GptqOptions gptq_;
+  std::unique_ptr<TorchModel> model_;
+  std::map<std::string, CompensatedTensor> known_;
+  std::optional<ProgressMeter> meter_;
+};
+
+}  // namespace
+
+Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
+                                        std::span<const std::vector<Token>> windows,
+                                        const CompensationOptions& options, const Progress& progress) {
+  set_torch_threads(options.n_threads);
+  return torch_call("GPTQ", [&] {
+    return CompensationRun(std::move(source), plan, windows, options, progress).run();
+  });
+}
+
+}  // namespace edgellm

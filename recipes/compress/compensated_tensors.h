@@ -1,0 +1,51 @@
+// The matrices of a plan rounded by GPTQ over a whole model: layer by layer, each calibrated with what the
+// rounded ones before it give, and within a layer product by product.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/progress.h"
+#include "core/base/result.h"
+#include "core/language_model.h"
+#include "core/model_file/gguf.h"
+#include "recipes/quantize.h"
+
+namespace edgellm {
+
+struct CompensationOptions {
+  // Where the encoded tensors go, under the names that a CandidateStore on this folder looks for; made if
+  // missing. What a stopped run finished in it is not done again, so it must belong to this source, plan and
+  // text.
+  std::filesystem::path folder;
+  double damping = 0;         // of the mean of H's diagonal; 0: compress/quantize's own
+  uint64_t memory_limit = 0;  // bytes of the calibration (compress/calibrate); 0: none
+  size_t n_threads = 0;       // 0: one per usable core
+};
+
+// Output errors are relative to the output of the original weights: tr((W - Q) H (W - Q)^T) / tr(W H W^T).
+struct CompensatedTensor {
+  std::string name;
+  TensorType type = TensorType::F32;
+  double error = 0;
+  double nearest_error = 0;  // of rounding to nearest with the importance diag(H)
+  bool is_compensated = true;  // false: its type has no grid of single values, so it is rounded to nearest
+};
+
+struct Compensation {
+  std::vector<CompensatedTensor> tensors;  // those of earlier runs too
+  size_t n_tokens = 0;                     // of calibration
+};
+
+// Encodes every matrix of the layers, and the output matrix, that the plan gives another type than it has.
+// Layers that the plan drops are passed by. A tied embedding is met as an output matrix and, for the rows
+// looked up, as it is, half and half. Error: what calibrate() reports; a matrix of inputs that no damping
+// makes positive definite; "interrupted"; what is finished is kept then.
+Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
+                                        std::span<const std::vector<Token>> windows,
+                                        const CompensationOptions& options, const Progress& progress);
+
+}  // namespace edgellm

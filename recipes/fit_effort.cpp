@@ -1,0 +1,22 @@
+#include "recipes/fit_effort.h"
+
+#include <fmt/format.h>
+
+namespace edgellm {
+
+Result<FitEffort> fit_effort(std::string_view name) {
+  FitEffort effort;
+  if (name == "fast") return effort;
+  effort.n_compensation_windows = 64;
+  if (name == "balanced") return effort;
+  effort.n_compensation_windows = 192;
+  effort.n_sensitivity_windows = 2;
+  effort.n_search_windows = 16;
+  effort.n_verify_windows = 16;
+  effort.n_generations = 12;
+  effort.n_offspring = 12;
+  if (name == "best") return effort;
+  return Error{fmt::format("unknown effort {}: fast, balanced or best", name)};
+}
+
+}  // namespace edgellm

@@ -1,0 +1,30 @@
+// How much a fit measures and tries.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace edgellm {
+
+// The defaults are those of "fast".
+struct FitEffort {
+  size_t n_window_tokens = 256;
+  size_t n_importance_windows = 80;
+  size_t n_search_windows = 12;  // fidelity 1 of the evolution; the first quarter of them is fidelity 0
+  size_t n_sensitivity_windows = 1;
+  size_t n_verify_windows = 12;  // used for nothing but the final check
+  size_t n_error_rows = 256;     // per tensor, for rounding errors
+  size_t n_generations = 6;
+  size_t n_offspring = 8;
+  // Windows that the best plan is rounded with feedback on (recipes/compress/compensated_tensors.h). 0: it is
+  // not, and no LibTorch is needed.
+  size_t n_compensation_windows = 0;
+};
+
+// "fast"; "balanced", which also compensates; "best", which searches longer and compensates on more text.
+// Error lists them.
+Result<FitEffort> fit_effort(std::string_view name);
+
+}  // namespace edgellm

@@ -1,0 +1,37 @@
+// edgellm quantize --method gptq: a whole model rounded so that the outputs of its layers are met.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <vector>
+
+#include "core/base/progress.h"
+#include "core/base/result.h"
+#include "core/model_file/gguf.h"
+#include "core/model_file/importance_matrix.h"
+#include "recipes/quantize.h"
+
+namespace edgellm {
+
+struct GptqModelOptions {
+  std::filesystem::path output;
+  std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
+  size_t n_windows = 128;                        // of calibration; fewer where the text has no more
+  size_t n_window_tokens = 256;
+  double damping = 0;         // of the mean of H's diagonal; 0: the method's own
+  uint64_t memory_limit = 0;  // bytes of the calibration; 0: none
+  // Beside which everything that a stopped run finished lies; removed in the end. Empty: OUTPUT.work.
+  std::filesystem::path work;
+  size_t n_threads = 0;
+};
+
+// Writes the plan's file and returns the report (docs/formats.md). importance is for tensors that are no
+// product's matrix (an embedding that is not tied), and may be null. Error where LibTorch is not linked, text
+// that is missing or too short, and what compensate_tensors() reports; a run that was stopped is gone on with
+// by the same call.
+Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> source,
+                                           const QuantizationPlan& plan, const ImportanceMatrix* importance,
+                                           const GptqModelOptions& options, const Progress& progress);
+
+}  // namespace edgellm

@@ -1,0 +1,80 @@
+// quantize --method gptq, and the efforts of fit that use it.
+#include <nlohmann/json.hpp>
+
+#include "tests/cli/edgellm_program.h"
+#include "tests/cli/model_on_disk.h"
+
+namespace edgellm::cli {
+namespace {
+
+class Gptq : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    if (!fs::exists(program_.parent_path() / "edgellm-torch")) GTEST_SKIP() << "edgellm-torch is not built";
+    write_model(at("model.gguf"));
+    std::ofstream(at("text.txt")) << some_text(1500);
+  }
+  std::vector<std::string> quantize(std::vector<std::string> more) const {
+    std::vector<std::string> command = {"quantize", "model.gguf",       "--type", "Q4_0", "--method",
+                                        "gptq",     "--window-tokens", "32",     "-o",   "out.gguf"};
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  }
+};
+
+TEST_F(Gptq, WritesAModelOfTheTypesAskedAndTellsTheErrorOfEachTensor) {
+  Outcome outcome = run(quantize({"--calibrate", "text.txt", "--windows", "16", "--json", "errors.json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("of what rounding to nearest gives"), std::string::npos) << outcome.err;
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(at("out.gguf.work")));
+
+  ASSERT_EQ(run({"quantize", "model.gguf", "--type", "Q4_0", "-o", "nearest.gguf"}).exit_code, 0);
+  EXPECT_EQ(fs::file_size(at("out.gguf")), fs::file_size(at("nearest.gguf")));
+  auto report = nlohmann::json::parse(contents(at("errors.json")));
+  EXPECT_EQ(report["method"], "gptq");
+  EXPECT_EQ(report["calibration"]["windows"], 16);
+  EXPECT_LT(report["mean_error_ratio"], 1.0);
+  EXPECT_FALSE(report["tensors"].empty());
+  for (const auto& tensor : report["tensors"])
+    EXPECT_LE(tensor["output_error"], tensor["output_error_nearest"]) << tensor;
+}
+
+TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
+  std::ofstream(at("short.txt")) << "Too short.";
+  expect_refused(quantize({"--calibrate", "short.txt"}), {"windows of 32 tokens", "at least 8"});
+  expect_refused(quantize({"--calibrate", "gone.txt"}), {"gone.txt"});
+  expect_refused(quantize({"--calibrate", "text.txt", "--calibration-memory", "10KB"}),
+                 {"bytes of memory are not enough", "would do"});
+  for (std::vector<std::string> option :
+       {std::vector<std::string>{"--calibrate", "text.txt"}, {"--damping", "0.1"}, {"--json", "e.json"}}) {
+    std::vector<std::string> command = {"quantize", "model.gguf", "--type", "Q4_0", "-o", "out.gguf"};
+    command.insert(command.end(), option.begin(), option.end());
+    expect_refused(command, {option[0], "--method gptq"});
+  }
+}
+
+TEST_F(Gptq, FitOfBalancedEffortJudgesTheBestPlanWithAndWithoutIt) {
+  Outcome outcome = run({"fit", "model.gguf", "--size", "60%", "--calibrate", "text.txt", "--context", "64",
+                         "--effort", "balanced", "-o", "out.gguf"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  std::map<std::string, double> kl;
+  for (const auto& plan : report["verified"]) kl[plan["name"]] = plan["mean_kl"];
+  double least = 1e300;
+  bool is_compensated = false;
+  for (const auto& [name, value] : kl) {
+    least = std::min(least, value);
+    is_compensated |= name.ends_with(", compensated");
+  }
+  EXPECT_TRUE(is_compensated) << report["verified"];
+  if (!report["generation"]["collapsed"].get<bool>()) {
+    EXPECT_EQ(report["after"]["mean_kl"], least);
+  }
+  EXPECT_FALSE(report["compensation"]["tensors"].empty());
+  EXPECT_NE(outcome.out.find("compensated"), std::string::npos) << outcome.out;
+}
+
+}  // namespace
+}  // namespace edgellm::cli

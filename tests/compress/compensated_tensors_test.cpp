@@ -1,0 +1,140 @@
+// GPTQ over whole small models: what is stored, in what order it is made, and that a stopped run goes on.
+#include "recipes/compress/compensated_tensors.h"
+
+#include <gtest/gtest.h>
+
+#include "compress/torch_model/torch_weights.h"
+#include "core/base/interrupt.h"
+#include "core/base/temporary_folder.h"
+#include "recipes/candidate_store.h"
+#include "tests/compress/tiny_torch.h"
+
+namespace edgellm {
+namespace {
+
+namespace fs = std::filesystem;
+using tiny::kLlama, tiny::kQwen2, tiny::Shape, tiny::value_of;
+
+constexpr size_t kWindows = 9, kTokens = 24;
+
+class CompensatedTensors : public testing::Test {
+ protected:
+  void TearDown() override { clear_interrupt(); }
+
+  void use(const Shape& shape, TensorType type) {
+    source_ = tiny::open(shape);
+    ASSERT_TRUE(source_);
+    windows_ = tiny::random_windows(kWindows, kTokens, shape.n_vocabulary);
+    plan_ = {};
+    for (const GgufTensor& tensor : source_->tensors())
+      if (tensor.dimensions.size() == 2) plan_.types[tensor.name] = type;
+  }
+
+  CompensationOptions options(const std::string& folder) const {
+    CompensationOptions o;
+    o.folder = folder_.path() / folder;
+    o.n_threads = 1;
+    return o;
+  }
+
+  Result<Compensation> run(const std::string& folder, const Progress& progress = {}) {
+    return compensate_tensors(source_, plan_, windows_, options(folder), progress);
+  }
+
+  std::vector<std::byte> stored(const std::string& folder, const std::string& tensor) {
+    ThreadPool threads(1);
+    CandidateStore store(folder_.path() / folder, *source_, nullptr, threads);
+    auto bytes = value_of(store.get(*source_->find(tensor), plan_.types.at(tensor)));
+    return {bytes.begin(), bytes.end()};
+  }
+
+  TemporaryFolder folder_ = value_of(TemporaryFolder::create("compensated"));
+  std::shared_ptr<const GgufFile> source_;
+  std::vector<std::vector<Token>> windows_;
+  QuantizationPlan plan_;
+};
+
+TEST_F(CompensatedTensors, AreEveryMatrixOfThePlanWithLessOutputErrorThanRoundingToNearest) {
+  for (const Shape& shape : {kLlama, kQwen2}) {
+    SCOPED_TRACE(shape.family);
+    use(shape, TensorType::Q4_0);
+    Compensation done = value_of(run(shape.family));
+    EXPECT_EQ(done.n_tokens, kWindows * kTokens);
+    EXPECT_EQ(done.tensors.size(), plan_.types.size());
+    for (const CompensatedTensor& t : done.tensors) {
+      EXPECT_TRUE(t.is_compensated) << t.name;
+      EXPECT_EQ(t.type, TensorType::Q4_0) << t.name;
+      EXPECT_LT(t.error, t.nearest_error) << t.name;
+      EXPECT_TRUE(fs::exists(CandidateStore::path_of(folder_.path() / shape.family, t.name, t.type)));
+    }
+  }
+}
+
+TEST_F(CompensatedTensors, OfTypesWithoutAGridOfSingleValuesAreRoundedToNearestAndSaidToBe) {
+  use(kLlama, TensorType::F16);
+  plan_.types["blk.1.ffn_up.weight"] = TensorType::Q8_0;
+  Compensation done = value_of(run("mixed"));
+  for (const CompensatedTensor& t : done.tensors) {
+    EXPECT_EQ(t.is_compensated, t.name == "blk.1.ffn_up.weight") << t.name;
+    EXPECT_LE(t.error, t.nearest_error) << t.name;
+  }
+}
+
+TEST_F(CompensatedTensors, LeaveOutDroppedLayersAndTensorsThatKeepTheirType) {
+  use(kLlama, TensorType::Q4_0);
+  plan_.dropped_layers = {1};
+  plan_.types.erase("blk.0.attn_k.weight");
+  plan_.types["blk.0.attn_v.weight"] = TensorType::F32;
+  Compensation done = value_of(run("dropped"));
+  EXPECT_FALSE(done.tensors.empty());
+  for (const CompensatedTensor& t : done.tensors) {
+    EXPECT_FALSE(t.name.starts_with("blk.1.")) << t.name;
+    EXPECT_NE(t.name, "blk.0.attn_k.weight");
+    EXPECT_NE(t.name, "blk.0.attn_v.weight");
+  }
+}
+
+TEST_F(CompensatedTensors, OfARunThatWasStoppedAnywhereAreThoseOfOneThatWasNot) {
+  use(kQwen2, TensorType::Q4_0);
+  ASSERT_TRUE(run("whole").ok());
+  size_t n_stops = 0;
+  Result<Compensation> done = Error{"not run"};
+  // Each run is stopped once it has rounded one tensor more than was known before.
+  for (;; ++n_stops) {
+    ASSERT_LT(n_stops, 100u);
+    double first = -1;
+    done = run("stopped", [&](const ProgressReport& report) {
+      if (first < 0) first = report.fraction;
+      if (report.fraction > first + 0.15 && report.fraction < 1) request_interrupt();
+    });
+    clear_interrupt();
+    if (done.ok()) break;
+    EXPECT_EQ(done.error().message, "interrupted");
+    if (n_stops > 20) break;
+  }
+  EXPECT_GT(n_stops, 0u);
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(done->tensors.size(), plan_.types.size());
+  for (const auto& [name, type] : plan_.types) EXPECT_EQ(stored("whole", name), stored("stopped", name)) << name;
+}
+
+TEST_F(CompensatedTensors, LayersAreCalibratedWithWhatTheRoundedOnesBeforeGive) {
+  use(kLlama, TensorType::Q4_0);
+  ASSERT_TRUE(run("all").ok());
+  std::vector<std::byte> after_rounded = stored("all", "blk.2.ffn_down.weight");
+  // The same tensor when nothing before it is rounded.
+  plan_.types = {{"blk.2.ffn_down.weight", TensorType::Q4_0}};
+  ASSERT_TRUE(run("alone").ok());
+  EXPECT_NE(stored("alone", "blk.2.ffn_down.weight"), after_rounded);
+}
+
+TEST_F(CompensatedTensors, OfWindowsThatDoNotFitTheContextAreAnError) {
+  use(kLlama, TensorType::Q4_0);
+  windows_ = tiny::random_windows(1, 300, kLlama.n_vocabulary);
+  auto done = run("long");
+  ASSERT_FALSE(done.ok());
+  EXPECT_NE(done.error().message.find("context of 256"), std::string::npos) << done.error().message;
+}
+
+}  // namespace
+}  // namespace edgellm
