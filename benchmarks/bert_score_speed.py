@@ -33,7 +33,7 @@ def sentences(n_pairs, n_words, seed):
 def ours(arguments, folder, metric, n_threads):
     out = folder / "scores.json"
     command = [arguments.program, "score", "--candidates", folder / "candidates.txt", "--references", folder / "references.txt", "--metrics", metric,
-               "--json", out, "--threads", str(n_threads)]
+               "--json", out, "--no-results", "--threads", str(n_threads)]
     if metric == "bertscore":
         command += ["--encoder", arguments.encoder]
     subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

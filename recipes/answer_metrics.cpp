@@ -1,21 +1,10 @@
 #include "recipes/answer_metrics.h"
 
-#include "evaluate/rouge.h"
 #include "recipes/item_answers.h"
+#include "recipes/metric_figures.h"
 
 namespace edgellm {
 namespace {
-
-nlohmann::json to_json(const RougeScore& score) {
-  return {{"precision", score.precision}, {"recall", score.recall}, {"f1", score.f1}};
-}
-
-nlohmann::json to_json(const RougeScores& scores) {
-  return {{"rouge1", to_json(scores.rouge_n[0])},
-          {"rouge2", to_json(scores.rouge_n[1])},
-          {"rougeL", to_json(scores.rouge_l)},
-          {"rougeLsum", to_json(scores.rouge_lsum)}};
-}
 
 Status put_scores(const std::string& id, const nlohmann::json& scores, ItemLog& log) {
   nlohmann::json line = *log.find(id);
@@ -35,10 +24,6 @@ struct Pairs {
   }
 };
 
-nlohmann::json to_json(const BertScore& score) {
-  return {{"precision", score.precision}, {"recall", score.recall}, {"f1", score.f1}};
-}
-
 }  // namespace
 
 Result<nlohmann::json> rouge_figures(std::span<const TaskItem> items, ItemLog& log) {
@@ -57,12 +42,7 @@ Result<nlohmann::json> bert_score_figures(std::span<const TaskItem> items, const
   EDGELLM_ASSIGN_OR_RETURN(const std::vector<BertScore> scores, metrics.bert_scores(pairs.pairs, progress));
   for (size_t i = 0; i < items.size(); ++i)
     EDGELLM_RETURN_IF_ERROR(put_scores(items[i].id, {{"bertscore", to_json(scores[i])}}, log));
-  nlohmann::json figure = to_json(mean(scores));
-  figure.update({{"encoder", encoder},
-                 {"layer", metrics.layer()},
-                 {"idf", options.idf},
-                 {"rescaled", !options.baseline.empty()}});
-  return nlohmann::json{{"bertscore", std::move(figure)}};
+  return nlohmann::json{{"bertscore", bert_score_figure(mean(scores), encoder, options, metrics)}};
 }
 
 Result<nlohmann::json> bleurt_figures(std::span<const TaskItem> items, const std::string& checkpoint,
@@ -74,7 +54,7 @@ Result<nlohmann::json> bleurt_figures(std::span<const TaskItem> items, const std
     EDGELLM_RETURN_IF_ERROR(put_scores(items[i].id, {{"bleurt", scores[i]}}, log));
     sum += scores[i];
   }
-  return nlohmann::json{{"bleurt", {{"score", sum / double(items.size())}, {"checkpoint", checkpoint}}}};
+  return nlohmann::json{{"bleurt", bleurt_figure(sum / double(items.size()), checkpoint)}};
 }
 
 }  // namespace edgellm

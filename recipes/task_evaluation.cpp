@@ -7,6 +7,7 @@
 #include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
 #include "recipes/answer_metrics.h"
+#include "recipes/metric_figures.h"
 
 namespace edgellm {
 namespace {
@@ -47,6 +48,8 @@ Result<std::vector<Part>> read_parts(const TaskEvaluationOptions& o) {
       part.data = *data;
       const size_t n_most = o.n_most_items ? o.n_most_items : std::numeric_limits<size_t>::max();
       EDGELLM_ASSIGN_OR_RETURN(part.items, part.task->read(*data, n_most));
+      // A record may hold several items.
+      if (part.items.items.size() > n_most) part.items.items.resize(n_most);
       EDGELLM_ASSIGN_OR_RETURN(part.recorded.hash, hash_file(*data));
       part.recorded.name = data->filename().string();
       part.recorded.n_items = part.items.items.size();
@@ -131,18 +134,12 @@ Result<std::map<std::string, TextMetrics>> load_metrics(const TaskEvaluationOpti
   return metrics;
 }
 
-// A folder's own name, whether or not its path ends in "/".
-std::string folder_name(const std::filesystem::path& folder) {
-  const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
-  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
-}
-
 Result<nlohmann::json> text_figures(const std::string& name, std::span<const TaskItem> items,
                                     const TaskEvaluationOptions& o,
                                     std::map<std::string, TextMetrics>& metrics, ItemLog& log,
                                     const Progress& progress) {
   if (name == "rouge") return rouge_figures(items, log);
-  const std::string encoder = folder_name(*chosen(o.encoders, name));
+  const std::string encoder = encoder_name(*chosen(o.encoders, name));
   TextMetrics& metric = metrics.at(name);
   if (name == "bleurt") return bleurt_figures(items, encoder, metric, log, progress);
   return bert_score_figures(items, encoder, o.text_metrics, metric, log, progress);
@@ -160,13 +157,31 @@ const std::vector<std::string>& evaluation_names() {
   return kNames;
 }
 
-Result<TaskEvaluation> evaluate_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
-                                      const TaskEvaluationOptions& o, const Progress& progress) {
-  EDGELLM_ASSIGN_OR_RETURN(std::vector<Part> parts, read_parts(o));
-  EDGELLM_ASSIGN_OR_RETURN(auto metrics, load_metrics(o));
+struct TaskEvaluator::State {
+  TaskEvaluationOptions options;
+  std::vector<Part> parts;
+  std::map<std::string, TextMetrics> metrics;
+};
+
+TaskEvaluator::TaskEvaluator(std::unique_ptr<State> state) : state_(std::move(state)) {}
+TaskEvaluator::TaskEvaluator(TaskEvaluator&&) noexcept = default;
+TaskEvaluator& TaskEvaluator::operator=(TaskEvaluator&&) noexcept = default;
+TaskEvaluator::~TaskEvaluator() = default;
+
+Result<TaskEvaluator> TaskEvaluator::open(TaskEvaluationOptions options) {
+  auto state = std::make_unique<State>();
+  state->options = std::move(options);
+  EDGELLM_ASSIGN_OR_RETURN(state->parts, read_parts(state->options));
+  EDGELLM_ASSIGN_OR_RETURN(state->metrics, load_metrics(state->options));
+  return TaskEvaluator(std::move(state));
+}
+
+Result<TaskEvaluation> TaskEvaluator::run(std::shared_ptr<const GgufFile> model,
+                                          const std::string& model_hash, const Progress& progress) {
+  const TaskEvaluationOptions& o = state_->options;
   EDGELLM_ASSIGN_OR_RETURN(AnsweringModel answering, AnsweringModel::load(std::move(model), o.answering));
   TaskEvaluation evaluation;
-  for (const Part& part : parts) {
+  for (const Part& part : state_->parts) {
     const std::span<const TaskItem> items = part.items.items;
     EDGELLM_ASSIGN_OR_RETURN(ItemLog log, open_log(part, model_hash, o));
     evaluation.logs.push_back(log.path());
@@ -176,7 +191,7 @@ Result<TaskEvaluation> evaluate_tasks(std::shared_ptr<const GgufFile> model, con
     if (part.task->name() == "instructions") {
       for (const std::string& name : part.names) {
         EDGELLM_ASSIGN_OR_RETURN(nlohmann::json figures,
-                                 text_figures(name, items, o, metrics, log, progress));
+                                 text_figures(name, items, o, state_->metrics, log, progress));
         evaluation.figures.update(figures);
       }
     } else {

@@ -36,9 +36,23 @@ struct TaskEvaluation {
   std::vector<std::string> broken;  // records that were skipped
 };
 
-// Everything that can be wrong without running the model is an Error before it is loaded: a name without its
-// data or encoder (says what to give), data that cannot be read, a sandbox that is not to be had.
-Result<TaskEvaluation> evaluate_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
-                                      const TaskEvaluationOptions& options, const Progress& progress);
+class TaskEvaluator {
+ public:
+  // Reads data and encoders, so that everything that can be wrong without running the model is an Error
+  // before any long work: a name without its data or encoder (says what to give), data that cannot be read, a
+  // sandbox that is not to be had.
+  static Result<TaskEvaluator> open(TaskEvaluationOptions options);
+  TaskEvaluator(TaskEvaluator&&) noexcept;
+  TaskEvaluator& operator=(TaskEvaluator&&) noexcept;
+  ~TaskEvaluator();
+
+  Result<TaskEvaluation> run(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
+                             const Progress& progress);
+
+ private:
+  struct State;
+  explicit TaskEvaluator(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace edgellm

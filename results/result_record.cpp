@@ -9,11 +9,18 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 3> kKinds = {"eval", "bench", "fit"};
+constexpr std::array<std::string_view, 4> kKinds = {"eval", "score", "bench", "fit"};
 
-json model_json(const RecordedModel& m) {
-  json j = {{"name", m.name},     {"file", m.file},     {"hash", m.hash},
-            {"method", m.method}, {"bytes", m.n_bytes}, {"parameters", m.n_parameters}};
+// Scores are of answers, whose model was not at hand.
+bool has_model_file(const ResultRecord& r) {
+  return r.kind != "score";
+}
+
+json model_json(const ResultRecord& r) {
+  const RecordedModel& m = r.model;
+  json j = {{"name", m.name}, {"file", m.file}, {"hash", m.hash}};
+  if (has_model_file(r) || !m.method.empty()) j["method"] = m.method;
+  if (has_model_file(r)) j.update({{"bytes", m.n_bytes}, {"parameters", m.n_parameters}});
   if (!m.architecture.empty()) j["architecture"] = m.architecture;
   if (!m.types.is_null()) j["types"] = m.types;
   if (!m.source.is_null()) j["source"] = m.source;
@@ -67,8 +74,8 @@ class Reader {
 }  // namespace
 
 json record_json(const ResultRecord& r) {
-  json j = {{"schema", kResultSchema},      {"kind", r.kind},      {"id", r.id}, {"time", r.time},
-            {"model", model_json(r.model)}, {"figures", r.figures}};
+  json j = {{"schema", kResultSchema}, {"kind", r.kind},         {"id", r.id},
+            {"time", r.time},          {"model", model_json(r)}, {"figures", r.figures}};
   if (r.data) j["data"] = {{"name", r.data->name}, {"hash", r.data->hash}, {"items", r.data->n_items}};
   for (const auto& [key, value] : {std::pair("program", &r.program), std::pair("settings", &r.settings),
                                    std::pair("run", &r.run), std::pair("machine", &r.machine)})
@@ -106,9 +113,9 @@ Result<ResultRecord> record_from_json(const json& j, std::string_view file) {
   r.model.name = of_model.text("name", true);
   r.model.file = of_model.text("file", true);
   r.model.hash = of_model.text("hash", true);
-  r.model.method = of_model.text("method", true);
+  r.model.method = of_model.text("method", has_model_file(r));
   r.model.architecture = of_model.text("architecture", false);
-  r.model.n_bytes = of_model.count("bytes", true);
+  r.model.n_bytes = of_model.count("bytes", has_model_file(r));
   r.model.n_parameters = of_model.count("parameters", false);
   r.model.types = of_model.object("types", false);
   r.model.source = of_model.object("source", false);

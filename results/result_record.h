@@ -1,5 +1,5 @@
-// What one evaluation, benchmark or fit found, with all that somebody needs to compare it or do it again. One
-// JSON file a record; every key is documented in docs/formats.md.
+// What one evaluation, scoring of given answers, benchmark or fit found, with all that somebody needs to
+// compare it or do it again. One JSON file a record; every key is documented in docs/formats.md.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,8 @@ namespace edgellm {
 // The newest layout this program reads, and the one it writes.
 constexpr int kResultSchema = 1;
 
+// Of answers that somebody else's program gave ("score") no model is at hand: name and method are what the
+// user says, file and hash those of the answers, and the rest is not known: empty, 0.
 struct RecordedModel {
   std::string name;  // the model's own, the same for all its sizes: "SmolLM2 135M Instruct"
   std::string file;  // the file's name without its folder
@@ -28,12 +30,12 @@ struct RecordedModel {
 
 struct RecordedData {
   std::string name;  // the file's name without its folder
-  std::string hash;  // of the contents, content_hash.h
+  std::string hash;  // of the contents, content_hash.h; of "score", of the references' texts
   uint64_t n_items = 0;
 };
 
 struct ResultRecord {
-  std::string kind;      // "eval", "bench" or "fit"
+  std::string kind;      // "eval", "score", "bench" or "fit"
   std::string id, time;  // set when it is appended: the file's name without .json; UTC, 2026-11-23T09:40:12Z
   nlohmann::json program;  // {"version", "build"}
   RecordedModel model;

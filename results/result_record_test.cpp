@@ -36,6 +36,21 @@ TEST(ResultRecord, comes_back_as_it_was_written) {
   EXPECT_EQ(back->data->n_items, 7u);
 }
 
+TEST(ResultRecord, of_given_answers_needs_no_method_and_no_size) {
+  ResultRecord r = some_record();
+  r.kind = "score";
+  r.model.method.clear();
+  r.model.n_bytes = 0;
+  const json j = record_json(r);
+  EXPECT_FALSE(j["model"].contains("bytes") || j["model"].contains("method"));
+  auto back = record_from_json(j, "a.json");
+  ASSERT_TRUE(back.ok()) << back.error().message;
+  EXPECT_EQ(record_json(*back), j);
+  json of_model = j;
+  of_model["kind"] = "eval";
+  EXPECT_NE(error_of(of_model).find("'model.method'"), std::string::npos) << error_of(of_model);
+}
+
 TEST(ResultRecord, keys_of_later_versions_are_passed_over) {
   json j = record_json(some_record());
   j["model"]["colour"] = "red";

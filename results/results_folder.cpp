@@ -88,8 +88,8 @@ Result<std::vector<ResultRecord>> read_records(const fs::path& folder) {
   if (code) return Error{fmt::format("cannot read {}: {}", folder.string(), code.message())};
   if (paths.empty())
     return Error{
-        fmt::format("{}: no results yet: 'edgellm eval', 'bench' and 'fit' write one there each, given "
-                    "--results {}",
+        fmt::format("{}: no results yet: 'edgellm eval', 'score', 'bench' and 'fit' write one there each, "
+                    "given --results {}",
                     folder.string(), folder.string())};
   std::sort(paths.begin(), paths.end());
   std::vector<ResultRecord> records;

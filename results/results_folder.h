@@ -1,5 +1,5 @@
-// The folder that every eval, bench and fit appends its record to, one file a record. Several programs may
-// append at once.
+// The folder that every eval, score, bench and fit appends its record to, one file a record. Several programs
+// may append at once.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Writes the seed inputs of the fuzz targets into tests/fuzz/corpus: small files of our own making, no dependencies."""
+import base64
 import json
 import pathlib
 import struct
@@ -96,6 +97,71 @@ def make_tokenizer_json():
         write("tokenizer_json", name, json.dumps(content, ensure_ascii=False))
 
 
+def character_map():
+    """A precompiled_charsmap that makes "A" into "a": a double array of darts-clone, then the texts that stand for others."""
+    units = [0] * 512
+    units[0] = 256 << 10  # the root's children lie at 256 ^ byte
+    at = 256 ^ ord("A")
+    units[at] = (at ^ 400) << 10 | 1 << 8 | ord("A")  # ends a text, whose value lies at 400
+    units[400] = 1 << 31  # value 0
+    return struct.pack("<I", 4 * len(units)) + struct.pack(f"<{len(units)}I", *units) + b"a\0"
+
+
+def field(number, value):
+    """Of a protocol buffer: bytes, a float or a whole number."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3 | 5) + struct.pack("<f", value) if isinstance(value, float) else varint(number << 3) + varint(value)
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
+def make_encoder_tokenizers():
+    letters = [chr(c) for c in range(33, 127)]
+    bert = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in "abcdeost"), "the", "##ed", "日"]
+    words = {t: i for i, t in enumerate(bert)}
+    surrounding = {"type": "TemplateProcessing",
+                   "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}}],
+                   "pair": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}},
+                            {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}],
+                   "special_tokens": {t: {"id": t, "ids": [words[t]], "tokens": [t]} for t in ("[CLS]", "[SEP]")}}
+    added = [{"id": words[t], "content": t, "special": True, "normalized": False} for t in ("[CLS]", "[SEP]", "[MASK]")]
+    word_piece = {"added_tokens": added, "normalizer": {"type": "BertNormalizer", "lowercase": True}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+                  "post_processor": surrounding, "model": {"type": "WordPiece", "unk_token": "[UNK]", "max_input_chars_per_word": 9, "vocab": words}}
+    charsmap = base64.b64encode(character_map()).decode()
+    unigram = {"added_tokens": added, "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}, "post_processor": surrounding,
+               "normalizer": {"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": charsmap}, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"}]},
+               "model": {"type": "Unigram", "unk_id": 1, "vocab": [[t, -float(i)] for i, t in enumerate([*bert[:5], "▁", "▁the", "t", "h", "e", "he"])]}}
+    vocabulary = {t: i for i, t in enumerate(["<s>", "<pad>", "</s>", "<unk>", "<mask>", *letters, "Ġ", "th", "the", "Ġt"])}
+    byte_level = {"added_tokens": [{"id": 0, "content": "<s>", "special": True, "normalized": True, "lstrip": True}], "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True},
+                  "post_processor": {"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2]},
+                  "model": {"type": "BPE", "vocab": vocabulary, "merges": ["t h", "th e", "Ġ t"]}}
+    pieces = [("[UNK]", 2), ("[CLS]", 4), ("[SEP]", 4), ("[MASK]", 4), ("▁", 1), ("▁the", 1), ("t", 1), ("he", 1), ("h", 1), ("e", 1)]
+    model = b"".join(field(1, field(1, text.encode()) + field(2, -float(i)) + field(3, kind)) for i, (text, kind) in enumerate(pieces))
+    model += field(2, field(3, 1) + field(40, 0)) + field(3, field(2, character_map()) + field(3, 1))
+
+    def dump(content):
+        return json.dumps(content, ensure_ascii=False)
+
+    folders = {
+        "word_piece": {"tokenizer.json": dump(word_piece)},
+        "word_piece_lines": {"vocab.txt": "\n".join(bert), "tokenizer_config.json": dump({"do_lower_case": False, "model_max_length": 64})},
+        "byte_level": {"tokenizer.json": dump(byte_level)},
+        "byte_level_files": {"vocab.json": dump(vocabulary), "merges.txt": "#version: 0.2\nt h\nth e\nĠ t", "tokenizer_config.json": dump({"add_prefix_space": True})},
+        "unigram": {"tokenizer.json": dump(unigram)},
+        "sentencepiece": {"spiece.model": model, "config.json": dump({"model_type": "rembert"})},
+    }
+    for name, files in folders.items():
+        files["text"] = "The cats  said [MASK]\tété 日 <mask>"
+        parts = (f"@{file}\n".encode() + (content if isinstance(content, bytes) else content.encode()) for file, content in files.items())
+        write("encoder_tokenizer", name, b"\n".join(parts))
+
+
 def make_texts():
     texts = ["Hello, world!", "  two  spaces\n\n\ttabs", "it's 2024: 12345 3.14", "Größe 日本語 😀\u200d", "<s>inside</s> the text", "\u00a0\u3000x"]
     for i, text in enumerate(texts):
@@ -131,5 +197,6 @@ if __name__ == "__main__":
     make_gguf()
     make_safetensors()
     make_tokenizer_json()
+    make_encoder_tokenizers()
     make_texts()
     make_chats()

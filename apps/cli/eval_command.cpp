@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
@@ -155,6 +156,12 @@ Status evaluate(Options o) {
   auto file = std::make_shared<GgufFile>(std::move(opened));
   const bool other_tasks = std::any_of(o.tasks.names.begin(), o.tasks.names.end(),
                                        [](const std::string& name) { return name != "perplexity"; });
+  std::optional<TaskEvaluator> tasks;
+  if (other_tasks) {
+    EDGELLM_ASSIGN_OR_RETURN(o.tasks.evaluation.answering.kv_type, parse_kv_type(o.kv));
+    o.tasks.evaluation.answering.n_threads = o.n_threads;
+    EDGELLM_ASSIGN_OR_RETURN(tasks, open_eval_tasks(o.tasks, o.results));
+  }
   // Hashing the model takes a second for every 3 GB; items are kept under the hash too.
   ResultRecord record;
   if (!o.results.off || other_tasks) {
@@ -168,11 +175,8 @@ Status evaluate(Options o) {
   fmt::print("model       {}\n", o.model);
   std::fflush(stdout);
   if (o.perplexity || !o.reference.empty()) EDGELLM_RETURN_IF_ERROR(measure_text(o, file, j, record.figures));
-  if (other_tasks) {
-    EDGELLM_ASSIGN_OR_RETURN(o.tasks.evaluation.answering.kv_type, parse_kv_type(o.kv));
-    o.tasks.evaluation.answering.n_threads = o.n_threads;
-    EDGELLM_ASSIGN_OR_RETURN(TaskEvaluation done,
-                             run_eval_tasks(file, record.model.hash, o.tasks, o.results));
+  if (tasks) {
+    EDGELLM_ASSIGN_OR_RETURN(TaskEvaluation done, run_eval_tasks(*tasks, file, record.model.hash));
     record.figures.update(done.figures);
     j["tasks"] = done.figures;
     j["items"] = nlohmann::json::array();

@@ -115,8 +115,7 @@ void add_eval_tasks_options(CLI::App& command, EvalTasksOptions& o) {
       ->check(CLI::NonNegativeNumber);
 }
 
-Result<TaskEvaluation> run_eval_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
-                                      const EvalTasksOptions& options, const ResultsOptions& results) {
+Result<TaskEvaluator> open_eval_tasks(const EvalTasksOptions& options, const ResultsOptions& results) {
   TaskEvaluationOptions evaluation = options.evaluation;
   evaluation.items_folder = items_folder(options, results);
   if (options.layer) evaluation.text_metrics.layer = options.layer;
@@ -128,8 +127,13 @@ Result<TaskEvaluation> run_eval_tasks(std::shared_ptr<const GgufFile> model, con
     if (std::string folder = file_for(name, options.encoders); !folder.empty())
       evaluation.encoders[name] = folder;
   }
+  return TaskEvaluator::open(std::move(evaluation));
+}
+
+Result<TaskEvaluation> run_eval_tasks(TaskEvaluator& evaluator, std::shared_ptr<const GgufFile> model,
+                                      const std::string& model_hash) {
   EDGELLM_ASSIGN_OR_RETURN(TaskEvaluation done,
-                           evaluate_tasks(std::move(model), model_hash, evaluation, terminal_progress()));
+                           evaluator.run(std::move(model), model_hash, terminal_progress()));
   end_progress_line();
   for (const std::string& broken : done.broken) fmt::print(stderr, "skipped {}\n", broken);
   for (const auto& [name, figure] : done.figures.items()) print_figure(name, figure);

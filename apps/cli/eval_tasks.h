@@ -25,8 +25,10 @@ void add_eval_tasks_options(CLI::App& command, EvalTasksOptions& options);
 // The file of --data for a name; empty when there is none. "TASK=FILE" goes before a plain file.
 std::string data_file_for(const std::string& name, const EvalTasksOptions& options);
 
-// Everything but perplexity. Prints the figures and where the items lie.
-Result<TaskEvaluation> run_eval_tasks(std::shared_ptr<const GgufFile> model, const std::string& model_hash,
-                                      const EvalTasksOptions& options, const ResultsOptions& results);
+// Everything but perplexity, with its data and encoders read.
+Result<TaskEvaluator> open_eval_tasks(const EvalTasksOptions& options, const ResultsOptions& results);
+// Prints the figures and where the items lie.
+Result<TaskEvaluation> run_eval_tasks(TaskEvaluator& evaluator, std::shared_ptr<const GgufFile> model,
+                                      const std::string& model_hash);
 
 }  // namespace edgellm

@@ -47,7 +47,7 @@ void add_report(CLI::App& app, Status& status) {
   auto o = std::make_shared<Options>();
   auto* command = app.add_subcommand("report", "Set kept results side by side: tables and plots");
   command->add_option("RESULTS", o->folder,
-                      "folder of result records (default: where eval, bench and fit keep theirs)");
+                      "folder of result records (default: where eval, score, bench and fit keep theirs)");
   auto* outputs = command->add_option_group("outputs", "what is written, at least one");
   outputs->add_option("-o,--output", o->html, "HTML page, one file that needs no network");
   outputs->add_option("--csv", o->csv, "the tables as CSV");

@@ -36,15 +36,20 @@ void add_results_options(CLI::App& command, ResultsOptions& options) {
       ->group(group);
 }
 
-Result<ResultRecord> begin_record(const GgufFile& model, const ResultsOptions& options) {
+ResultRecord begin_record() {
   ResultRecord record;
-  EDGELLM_ASSIGN_OR_RETURN(record.model, describe_model(model));
-  if (!options.name.empty()) record.model.name = options.name;
-  if (!options.method.empty()) record.model.method = options.method;
   BuildDescription build = describe_build();
   record.program = {{"version", build.version}, {"build", to_string(build)}};
   record.machine = describe_machine();
   record.machine["isa"] = kernels().name;
+  return record;
+}
+
+Result<ResultRecord> begin_record(const GgufFile& model, const ResultsOptions& options) {
+  ResultRecord record = begin_record();
+  EDGELLM_ASSIGN_OR_RETURN(record.model, describe_model(model));
+  if (!options.name.empty()) record.model.name = options.name;
+  if (!options.method.empty()) record.model.method = options.method;
   return record;
 }
 

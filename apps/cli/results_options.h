@@ -1,4 +1,5 @@
-// The options by which eval, bench and fit are told where their result record goes, and the record itself.
+// The options by which eval, score, bench and fit are told where their result record goes, and the record
+// itself.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -20,7 +21,9 @@ struct ResultsOptions {
 // Adds --results, --no-results, --model-name and --method.
 void add_results_options(CLI::App& command, ResultsOptions& options);
 
-// A record with program, model and machine filled in; kind, data, settings, run and figures are the caller's.
+// A record with program and machine filled in; the rest is the caller's.
+ResultRecord begin_record();
+// The same with the model.
 Result<ResultRecord> begin_record(const GgufFile& model, const ResultsOptions& options);
 
 // Appends the record and prints where. A default folder that cannot be written is a warning only, for nobody

@@ -1,20 +1,20 @@
 #include <algorithm>
-#include <cmath>
 #include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/results_options.h"
+#include "core/base/content_hash.h"
 #include "core/base/output_file.h"
 #include "evaluate/rouge.h"
 #include "recipes/answer_pairs.h"
+#include "recipes/metric_figures.h"
 #include "recipes/text_metrics.h"
 
 namespace edgellm {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Options {
   AnswerFiles files;
@@ -23,21 +23,12 @@ struct Options {
   size_t layer = size_t(-1);
   bool stem = false, idf = false;
   size_t n_threads = 0;
+  ResultsOptions results;
 
   bool has(const char* metric) const {
     return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
   }
 };
-
-// What is not a number (BERTScore says when) has no place in JSON.
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
-template <class Score>
-Json triple(const Score& score) {
-  return {{"precision", number(score.precision)}, {"recall", number(score.recall)}, {"f1", number(score.f1)}};
-}
 
 template <class Score>
 void print_triple(const char* name, const Score& score, const std::string& note = {}) {
@@ -46,48 +37,49 @@ void print_triple(const char* name, const Score& score, const std::string& note 
 }
 
 struct Report {
-  Json means = Json::object(), settings = Json::object(),
-       seconds = Json::object();  // seconds: of scoring alone
-  std::vector<Json> items;        // one a pair
+  // Means and settings as --json has them; seconds, of scoring alone, by metric.
+  nlohmann::json means = nlohmann::json::object(), settings = nlohmann::json::object(),
+                 seconds = nlohmann::json::object();
+  std::vector<nlohmann::json> items;                  // one a pair
+  nlohmann::json figures = nlohmann::json::object();  // as a result record has them
 };
 
 void score_rouge(const Options& o, std::span<const TextPair> pairs, Report& report) {
   double started = monotonic_seconds();
   RougeMeter meter({{1, 2}, o.stem});
-  auto json = [](const RougeScores& scores) {
-    return Json{{"rouge1", triple(scores.rouge_n[0])},
-                {"rouge2", triple(scores.rouge_n[1])},
-                {"rougeL", triple(scores.rouge_l)},
-                {"rougeLsum", triple(scores.rouge_lsum)}};
-  };
   for (size_t i = 0; i < pairs.size(); ++i)
-    report.items[i].update(json(meter.add(pairs[i].reference, pairs[i].candidate)));
+    report.items[i].update(to_json(meter.add(pairs[i].reference, pairs[i].candidate)));
   report.seconds["rouge"] = monotonic_seconds() - started;
   RougeScores mean = meter.value();
   print_triple("ROUGE-1", mean.rouge_n[0]);
   print_triple("ROUGE-2", mean.rouge_n[1]);
   print_triple("ROUGE-L", mean.rouge_l);
   print_triple("ROUGE-Lsum", mean.rouge_lsum);
-  report.means.update(json(mean));
+  report.means.update(to_json(mean));
   report.settings["rouge"] = {{"stemming", o.stem}};
+  report.figures.update(to_json(mean));
+  for (const char* name : {"rouge1", "rouge2", "rougeL", "rougeLsum"})
+    report.figures[name]["stemming"] = o.stem;
 }
 
-Status score_bert(const Options& o, std::span<const TextPair> pairs, TextMetrics& metrics, Report& report) {
+Status score_bert(const Options& o, const TextMetricsOptions& options, std::span<const TextPair> pairs,
+                  TextMetrics& metrics, Report& report) {
   double started = monotonic_seconds();
   EDGELLM_ASSIGN_OR_RETURN(auto scores, metrics.bert_scores(pairs, terminal_progress()));
   report.seconds["bertscore"] = monotonic_seconds() - started;
   end_progress_line();
-  for (size_t i = 0; i < pairs.size(); ++i) report.items[i]["bertscore"] = triple(scores[i]);
+  for (size_t i = 0; i < pairs.size(); ++i) report.items[i]["bertscore"] = to_json(scores[i]);
   BertScore all = mean(scores);
   print_triple("BERTScore", all,
                fmt::format("layer {} ({}){}{}", metrics.layer(), metrics.layer_source(), o.idf ? ", idf" : "",
                            o.baseline.empty() ? "" : ", rescaled"));
-  report.means["bertscore"] = triple(all);
+  report.means["bertscore"] = to_json(all);
   report.settings["bertscore"] = {{"encoder", o.encoder},
                                   {"layer", metrics.layer()},
                                   {"layer_source", metrics.layer_source()},
                                   {"idf", o.idf},
                                   {"baseline", o.baseline}};
+  report.figures["bertscore"] = bert_score_figure(all, encoder_name(o.encoder), options, metrics);
   return {};
 }
 
@@ -102,10 +94,33 @@ Status score_bleurt(const std::string& encoder, std::span<const TextPair> pairs,
     report.items[i]["bleurt"] = scores[i];
     sum += scores[i];
   }
-  fmt::print("{:<11} {:9.6f}\n", "BLEURT", sum / double(pairs.size()));
-  report.means["bleurt"] = sum / double(pairs.size());
+  const double mean = sum / double(pairs.size());
+  fmt::print("{:<11} {:9.6f}\n", "BLEURT", mean);
+  report.means["bleurt"] = mean;
   report.settings["bleurt"] = {{"encoder", encoder}};
+  report.figures["bleurt"] = bleurt_figure(mean, encoder_name(encoder));
   return {};
+}
+
+// Of the texts, not of the file they lie in: two programs' answers are compared on the same references
+// wherever these stand.
+std::string hash_of(const std::vector<std::string>& texts) {
+  return hash_text(nlohmann::json(texts).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+Status keep_score_record(const Options& o, const AnswerPairs& texts, const Report& report) {
+  if (o.results.off) return {};
+  ResultRecord record = begin_record();
+  record.kind = "score";
+  record.model.name = o.results.name.empty() ? o.files.candidates.stem().string() : o.results.name;
+  record.model.method = o.results.method;
+  record.model.file = o.files.candidates.filename().string();
+  record.model.hash = hash_of(texts.candidates);
+  record.data = RecordedData{o.files.references.filename().string(), hash_of(texts.references),
+                             texts.references.size()};
+  record.run = {{"seconds", report.seconds}};
+  record.figures = report.figures;
+  return keep_record(record, o.results);
 }
 
 Status score(const Options& o) {
@@ -115,6 +130,7 @@ Status score(const Options& o) {
   if (o.has("bleurt") && bleurt_encoder.empty())
     return Error{"bleurt needs a BLEURT checkpoint: give --encoder DIR or --bleurt-encoder DIR"};
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.files.candidates, o.files.references}}));
+  EDGELLM_RETURN_IF_ERROR(check_results_folder(o.results));
   EDGELLM_ASSIGN_OR_RETURN(AnswerPairs texts, read_answer_pairs(o.files));
   std::vector<TextPair> pairs = texts.pairs();
 
@@ -134,24 +150,27 @@ Status score(const Options& o) {
   }
 
   Report report;
-  report.items.assign(pairs.size(), Json::object());
+  report.items.assign(pairs.size(), nlohmann::json::object());
   fmt::print("pairs       {}\n{:<11} {:>9} {:>9} {:>9}\n", pairs.size(), "", "precision", "recall", "F1");
   if (o.has("rouge")) score_rouge(o, pairs, report);
-  if (o.has("bertscore")) EDGELLM_RETURN_IF_ERROR(score_bert(o, pairs, *metrics, report));
+  if (o.has("bertscore")) EDGELLM_RETURN_IF_ERROR(score_bert(o, wanted, pairs, *metrics, report));
   if (o.has("bleurt"))
     EDGELLM_RETURN_IF_ERROR(
         score_bleurt(bleurt_encoder, pairs, bleurt_metrics ? *bleurt_metrics : *metrics, report));
-  if (o.json.empty()) return {};
-  Json j = {{"schema", 1},
-            {"command", "score"},
-            {"candidates", o.files.candidates.string()},
-            {"references", o.files.references.string()},
-            {"pairs", pairs.size()},
-            {"settings", report.settings},
-            {"seconds", report.seconds},
-            {"mean", report.means},
-            {"scores", report.items}};
-  return write_text_file(o.json, j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  if (!o.json.empty()) {
+    nlohmann::json j = {{"schema", 1},
+                        {"command", "score"},
+                        {"candidates", o.files.candidates.string()},
+                        {"references", o.files.references.string()},
+                        {"pairs", pairs.size()},
+                        {"settings", report.settings},
+                        {"seconds", report.seconds},
+                        {"mean", report.means},
+                        {"scores", report.items}};
+    EDGELLM_RETURN_IF_ERROR(
+        write_text_file(o.json, j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
+  }
+  return keep_score_record(o, texts, report);
 }
 
 }  // namespace
@@ -187,11 +206,15 @@ void add_score(CLI::App& app, Status& status) {
                       "BERTScore: rescale with this baseline file of bert-score (.tsv)");
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "also write the means and every pair's scores to this file");
+  add_results_options(*command, o->results);
+  command->get_option("--model-name")
+      ->description("whose answers these are, for reports (default: the answers file's name)");
+  command->get_option("--method")->description("what was done to that model, for reports");
   command->footer(
       "Examples:\n"
       "  edgellm score --candidates answers.txt --references references.txt --metrics rouge --stem\n"
       "  edgellm score --candidates items.jsonl --references items.jsonl --candidate-key answer \\\n"
-      "    --metrics rouge,bertscore --encoder roberta-large --json scores.json\n"
+      "    --metrics rouge,bertscore --encoder roberta-large --json scores.json --model-name 'Llama 2 7B'\n"
       "  edgellm score --candidates answers.txt --references references.txt --metrics bleurt --encoder "
       "BLEURT-20");
   command->callback([o, &status] { status = score(*o); });

@@ -132,7 +132,8 @@ std::vector<Row> measured_rows(const AccuracyGroup& group, const std::vector<con
   for (const ModelLabel* label : sorted) {
     Row row;
     row.model = label->name;
-    row.cells = {Cell::of_text(label->name), Cell::of_text(label->method), Cell::of_value(label->n_bytes)};
+    row.cells = {Cell::of_text(label->name), Cell::of_text(label->method),
+                 label->n_bytes > 0 ? Cell::of_value(label->n_bytes) : Cell::absent()};
     for (const Metric* metric : columns) {
       auto figures = group.figures.find(metric->column.key);
       bool known = figures != group.figures.end() && figures->second.contains(label->hash);

@@ -44,7 +44,7 @@ void describe(Measurement& m, const json& figures) {
   m.data_about = data.name;
   if (data.n_items) m.data_about += fmt::format("{}{} items", data.name.empty() ? "" : ", ", data.n_items);
   m.settings_about = words_of(settings);
-  add_key(m, figures, {"encoder", "layer", "idf", "rescaled", "checkpoint", "how"});
+  add_key(m, figures, {"encoder", "layer", "idf", "rescaled", "checkpoint", "how", "stemming"});
 }
 
 SpeedFigure::Spread spread(const json& object, const char* key) {
@@ -93,6 +93,8 @@ const std::vector<Metric>& metrics() {
          "KL to the original"},
         {figure("ag_news", "ag_news", kMore, 1, Shown::percent), "ag_news", "accuracy", "standard_error",
          "ag_news", "ag_news"},
+        {figure("ag_news_generation", "ag_news, generated", kMore, 1, Shown::percent), "ag_news_generation",
+         "accuracy", "standard_error", "ag_news_generation", "ag_news, generated"},
         {figure("gsm8k", "GSM8K", kMore, 1, Shown::percent), "gsm8k", "accuracy", "standard_error", "gsm8k",
          "GSM8K"},
         {figure("humaneval", "HumanEval pass@1", kMore, 1, Shown::percent), "humaneval", "pass_at_1",
@@ -120,7 +122,7 @@ const Metric& metric(std::string_view key) {
 std::vector<Measurement> measurements(std::span<const ResultRecord> records) {
   std::vector<Measurement> all;
   for (const ResultRecord& record : records) {
-    if (record.kind != "eval") continue;
+    if (record.kind != "eval" && record.kind != "score") continue;
     for (const Metric& metric : metrics()) {
       const json& figures = member(record.figures, metric.object.c_str());
       auto value = number(figures, metric.field.c_str());

@@ -34,7 +34,7 @@ struct Measurement {
   std::string extra_key;  // what of the metric itself must be equal too: encoder, layer, checkpoint
   std::string data_about, settings_about, extra_about;  // the same in words
 };
-// Of all "eval" records, in their order.
+// Of all "eval" and "score" records, in their order.
 std::vector<Measurement> measurements(std::span<const ResultRecord> records);
 
 struct SpeedFigure {
@@ -56,8 +56,8 @@ std::vector<SpeedFigure> speed_figures(std::span<const ResultRecord> records);
 // What a model is called in a report. Records of one hash share one label: the latest name, and the method of
 // the fit that made it where there is one.
 struct ModelLabel {
-  std::string hash, name, method, file;
-  double n_bytes = 0;
+  std::string hash, name, method, file;  // no method: not told
+  double n_bytes = 0;                    // 0: not known
 };
 class ModelLabels {
  public:

@@ -29,8 +29,8 @@ void add_trade_offs(const AccuracyGroup& group, const ModelSpeeds& speeds, const
                     std::vector<Plot>& plots) {
   static const Column kBytes = {"bytes", "size", Shown::bytes, Better::less},
                       kSpeed = {"s", "s/token", Shown::significant, Better::less, 4};
-  for (const char* key :
-       {"kl", "perplexity", "bertscore_f1", "rouge1_f1", "bleurt", "ag_news", "gsm8k", "humaneval"}) {
+  for (const char* key : {"kl", "perplexity", "bertscore_f1", "rouge1_f1", "bleurt", "ag_news",
+                          "ag_news_generation", "gsm8k", "humaneval"}) {
     auto figures = group.figures.find(key);
     if (figures == group.figures.end()) continue;
     const Column& y = metric(key).column;
@@ -51,6 +51,7 @@ void add_trade_offs(const AccuracyGroup& group, const ModelSpeeds& speeds, const
                          {}};
     for (const auto& [hash, m] : figures->second) {
       const ModelLabel& label = labels.of(*m.record);
+      if (label.n_bytes == 0) continue;  // answers of a model that was not at hand
       std::string said = fmt::format("{}: {} {}, {}", name_of(label), y.title,
                                      cell_text(y, Cell::of_value(m.value)), bytes_text(label.n_bytes));
       by_size.points.push_back({label.name, said, label.n_bytes, m.value});
@@ -152,9 +153,13 @@ Report make_report(std::span<const ResultRecord> records, std::span<const Refere
     ++n_of_kind[r.kind];
     models.insert(r.model.hash);
   }
+  auto counted = [](size_t n, const char* word) {
+    return fmt::format("{} {}{}", n, word, n == 1 ? "" : "s");
+  };
   report.summary =
-      fmt::format("{} models; {} evaluations, {} benchmarks, {} fits; {} to {}", models.size(),
-                  n_of_kind["eval"], n_of_kind["bench"], n_of_kind["fit"],
+      fmt::format("{}; {}, {}, {}; {} to {}", counted(models.size(), "model"),
+                  counted(n_of_kind["eval"] + n_of_kind["score"], "evaluation"),
+                  counted(n_of_kind["bench"], "benchmark"), counted(n_of_kind["fit"], "fit"),
                   records.empty() ? "" : records.front().time, records.empty() ? "" : records.back().time);
   auto speeds = speed_groups(records);
   for (size_t i = 0; i < speeds.size(); ++i)

@@ -91,6 +91,39 @@ TEST(Report, never_puts_other_data_settings_or_encoders_into_one_column) {
   EXPECT_FALSE(cell(*first, 0, "bleurt").value) << "a column of the source's table, absent here";
 }
 
+TEST(Report, has_a_column_for_labels_by_likelihood_and_one_for_generated_ones) {
+  auto news = [](double accuracy) { return json{{"accuracy", accuracy}, {"standard_error", 0.1}}; };
+  Report report =
+      make_report(std::vector{record("eval", "A", "x", 100,
+                                     {{"ag_news", news(0.75)}, {"ag_news_generation", news(0.5)}})},
+                  {});
+  const Table* table = find(report, "accuracy");
+  ASSERT_TRUE(table);
+  EXPECT_EQ(cell(*table, 0, "ag_news").value, 0.75);
+  EXPECT_EQ(cell(*table, 0, "ag_news_generation").value, 0.5);
+}
+
+TEST(Report, shows_scores_of_given_answers_without_a_size_and_leaves_them_out_of_the_plots) {
+  std::vector<ResultRecord> records = {record("score", "A", "", 0, {{"rouge1", {{"f1", 0.5}}}}),
+                                       record("score", "B", "Q4_0", 0, {{"rouge1", {{"f1", 0.25}}}})};
+  Report report = make_report(records, {});
+  const Table* table = find(report, "accuracy");
+  ASSERT_TRUE(table);
+  ASSERT_EQ(table->groups[0].rows.size(), 2u);
+  EXPECT_FALSE(cell(*table, 0, "bytes").value);
+  EXPECT_EQ(cell(*table, 0, "rouge1_f1").value, 0.5);
+  EXPECT_TRUE(report.trade_offs.empty());
+}
+
+TEST(Report, plots_of_zeros_have_an_axis_that_can_be_read) {
+  std::vector<ResultRecord> records;
+  for (const char* method : {"x", "y"})
+    records.push_back(record("eval", "A", method, 100, {{"gsm8k", {{"accuracy", 0.0}}}}));
+  const Report report = make_report(records, {});
+  ASSERT_EQ(report.trade_offs.size(), 1u);
+  EXPECT_NE(report.trade_offs[0].svg.find(">5%<"), std::string::npos) << report.trade_offs[0].svg;
+}
+
 TEST(Report, takes_the_latest_of_a_repeated_measurement_and_names_fitted_models_so) {
   std::vector<ResultRecord> records;
   for (double p : {5.0, 4.0})

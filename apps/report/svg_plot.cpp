@@ -19,6 +19,7 @@ struct Axis {
   static Axis around(double least, double most) {
     // Steps stay large beside the values, or adding one would change nothing.
     double largest = std::clamp(std::max(std::abs(least), std::abs(most)), 1e-9, 1e200);
+    if (least == 0 && most == 0) largest = 1;
     double range = most > least ? std::max(most - least, 1e-6 * largest) : 0.2 * largest;
     double rough = range / 4, power = std::pow(10, std::floor(std::log10(rough)));
     double step = power;

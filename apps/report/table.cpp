@@ -4,23 +4,24 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <map>
+#include <set>
 
 namespace edgellm {
 namespace {
 
-// The index of the best of `rows` in one column, and how many have a figure at all.
+// The best of `rows` in one column, where they differ.
 void mark_best_of(const Column& column, size_t c, const std::vector<Row*>& rows) {
   const Cell* best = nullptr;
-  size_t n_figures = 0;
+  std::set<std::string> figures;  // as they are shown
   for (const Row* row : rows) {
     const Cell& cell = row->cells[c];
     if (!cell.value) continue;
-    ++n_figures;
+    figures.insert(cell_text(column, cell));
     bool wins =
         !best || (column.better == Better::less ? *cell.value < *best->value : *cell.value > *best->value);
     if (wins) best = &cell;
   }
-  if (n_figures < 2) return;
+  if (figures.size() < 2) return;
   std::string shown = cell_text(column, *best);
   for (Row* row : rows)
     if (Cell& cell = row->cells[c]; cell.value && cell_text(column, cell) == shown) cell.best = true;

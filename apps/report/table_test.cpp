@@ -45,6 +45,10 @@ TEST(Table, marks_all_that_are_shown_as_the_same_figure) {
             (std::vector<bool>{1, 1, 0}));
 }
 
+TEST(Table, marks_nothing_where_all_figures_are_shown_as_the_same) {
+  EXPECT_EQ(marked(table_of(kMore, {row("a", 0.501), row("b", 0.504)})), (std::vector<bool>{0, 0}));
+}
+
 TEST(Table, marks_nothing_without_a_rival_nor_anything_of_a_reference_set) {
   EXPECT_EQ(marked(table_of(kMore, {row("a", 1), row("b", {})})), (std::vector<bool>{0, 0}));
   Table table = table_of(kMore, {row("a", 1), row("b", 2)});

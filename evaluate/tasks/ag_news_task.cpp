@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <regex>
 
-#include "evaluate/tasks/task_data.h"
+#include "evaluate/tasks/item_reader.h"
 
 namespace edgellm {
 namespace {
@@ -34,7 +34,6 @@ Result<TaskItem> item_of(const nlohmann::json& row) {
   TaskItem item;
   item.prompt = fmt::format(fmt::runtime(kPrompt), fmt::arg("title", title), fmt::arg("text", text));
   item.reference = kLabels[static_cast<size_t>(label[0] - '1')];
-  item.source = row;
   return item;
 }
 
@@ -98,20 +97,17 @@ std::optional<std::string> ag_news_label(std::string_view answer) {
 }
 
 Result<TaskItems> AgNewsTask::read(const std::filesystem::path& path, size_t n_most) const {
-  TaskItems read;
-  const auto take = [&](const nlohmann::json& row, size_t line) -> Status {
+  const auto make = [&](const nlohmann::json& row, size_t line, std::vector<TaskItem>& items) -> Status {
     EDGELLM_ASSIGN_OR_RETURN(TaskItem item, item_of(row));
     item.id = fmt::format("line {}", line);
     if (mode_ == Mode::kLikelihood)
       item.choices.assign(kLabels.begin(), kLabels.end());
     else
       item.max_tokens = kMostTokens;
-    read.items.push_back(std::move(item));
+    items.push_back(std::move(item));
     return {};
   };
-  EDGELLM_ASSIGN_OR_RETURN(TaskDataReport report, read_csv(path, n_most, take));
-  read.broken = std::move(report.broken);
-  return read;
+  return read_items(read_csv, path, n_most, make);
 }
 
 Result<ItemScore> AgNewsTask::score(const TaskItem& item, const TaskAnswer& answer) const {

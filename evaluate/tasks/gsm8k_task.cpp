@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "evaluate/tasks/item_fields.h"
-#include "evaluate/tasks/task_data.h"
+#include "evaluate/tasks/item_reader.h"
 
 namespace edgellm {
 namespace {
@@ -87,8 +87,7 @@ std::optional<std::string> final_number(std::string_view answer) {
 }
 
 Result<TaskItems> Gsm8kTask::read(const std::filesystem::path& path, size_t n_most) const {
-  TaskItems read;
-  const auto take = [&](const nlohmann::json& record, size_t line) -> Status {
+  const auto make = [](const nlohmann::json& record, size_t line, std::vector<TaskItem>& items) -> Status {
     TaskItem item;
     EDGELLM_ASSIGN_OR_RETURN(const std::string question, required_text(record, {"question"}));
     EDGELLM_ASSIGN_OR_RETURN(const std::string worked, required_text(record, {"answer"}));
@@ -99,13 +98,10 @@ Result<TaskItems> Gsm8kTask::read(const std::filesystem::path& path, size_t n_mo
     item.prompt = fmt::format(fmt::runtime(kPrompt), fmt::arg("question", question));
     item.reference = *number;
     item.max_tokens = kMostTokens;
-    item.source = record;
-    read.items.push_back(std::move(item));
+    items.push_back(std::move(item));
     return {};
   };
-  EDGELLM_ASSIGN_OR_RETURN(TaskDataReport report, read_json_lines(path, n_most, take));
-  read.broken = std::move(report.broken);
-  return read;
+  return read_items(read_json_lines, path, n_most, make);
 }
 
 Result<ItemScore> Gsm8kTask::score(const TaskItem& item, const TaskAnswer& answer) const {

@@ -4,8 +4,8 @@
 #include <set>
 
 #include "evaluate/tasks/item_fields.h"
+#include "evaluate/tasks/item_reader.h"
 #include "evaluate/tasks/python_answer.h"
-#include "evaluate/tasks/task_data.h"
 
 namespace edgellm {
 namespace {
@@ -50,9 +50,8 @@ SandboxLimits HumanEvalTask::default_limits() {
 }
 
 Result<TaskItems> HumanEvalTask::read(const std::filesystem::path& path, size_t n_most) const {
-  TaskItems read;
   std::set<std::string> ids;
-  const auto take = [&](const nlohmann::json& record, size_t line) -> Status {
+  const auto make = [&](const nlohmann::json& record, size_t line, std::vector<TaskItem>& items) -> Status {
     TaskItem item;
     EDGELLM_ASSIGN_OR_RETURN(const std::string prompt, required_text(record, {"prompt"}));
     EDGELLM_ASSIGN_OR_RETURN(item.reference, required_text(record, {"canonical_solution"}));
@@ -63,13 +62,10 @@ Result<TaskItems> HumanEvalTask::read(const std::filesystem::path& path, size_t 
       return Error{fmt::format("wanted a new task_id, got '{}' again", item.id)};
     item.prompt = fmt::format(fmt::runtime(kPrompt), fmt::arg("prompt", trimmed_end(prompt)));
     item.max_tokens = kMostTokens;
-    item.source = record;
-    read.items.push_back(std::move(item));
+    items.push_back(std::move(item));
     return {};
   };
-  EDGELLM_ASSIGN_OR_RETURN(TaskDataReport report, read_json_lines(path, n_most, take));
-  read.broken = std::move(report.broken);
-  return read;
+  return read_items(read_json_lines, path, n_most, make);
 }
 
 Result<ItemScore> HumanEvalTask::score(const TaskItem& item, const TaskAnswer& answer) const {

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "evaluate/tasks/item_fields.h"
-#include "evaluate/tasks/task_data.h"
+#include "evaluate/tasks/item_reader.h"
 
 namespace edgellm {
 namespace {
@@ -44,23 +44,19 @@ Result<std::vector<TaskItem>> items_of(const nlohmann::json& record) {
 }  // namespace
 
 Result<TaskItems> InstructionTask::read(const std::filesystem::path& path, size_t n_most) const {
-  TaskItems read;
   std::set<std::string> ids;
-  const auto take = [&](const nlohmann::json& record, size_t line) -> Status {
-    EDGELLM_ASSIGN_OR_RETURN(std::vector<TaskItem> items, items_of(record));
+  const auto make = [&](const nlohmann::json& record, size_t line, std::vector<TaskItem>& items) -> Status {
+    EDGELLM_ASSIGN_OR_RETURN(std::vector<TaskItem> made, items_of(record));
     std::string id = record_id(record, line);
     if (ids.count(id)) id += fmt::format(" (line {})", line);
     ids.insert(id);
-    for (size_t i = 0; i < items.size(); ++i) {
-      items[i].id = i == 0 ? id : fmt::format("{} #{}", id, i + 1);
-      items[i].source = record;
-      read.items.push_back(std::move(items[i]));
+    for (size_t i = 0; i < made.size(); ++i) {
+      made[i].id = i == 0 ? id : fmt::format("{} #{}", id, i + 1);
+      items.push_back(std::move(made[i]));
     }
     return {};
   };
-  EDGELLM_ASSIGN_OR_RETURN(TaskDataReport report, read_json_lines(path, n_most, take));
-  read.broken = std::move(report.broken);
-  return read;
+  return read_items(read_json_lines, path, n_most, make);
 }
 
 Result<ItemScore> InstructionTask::score(const TaskItem&, const TaskAnswer&) const {

@@ -117,6 +117,26 @@ TEST_F(EvalTasks, SeveralTasksHaveFilesOfTheirOwn) {
   EXPECT_GT(figures()["perplexity"]["perplexity"], 1.0);
 }
 
+TEST_F(EvalTasks, WhatIsMissingIsSaidBeforeAnythingIsMeasured) {
+  std::ofstream(at("text.txt")) << some_text(400);
+  const Outcome outcome = run({"eval", "model.gguf", "--tasks", "perplexity,bertscore", "--data",
+                               "data.jsonl", "--data", "perplexity=text.txt", "--context", "64"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("--encoder bertscore=FOLDER"), std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.out.find("perplexity"), std::string::npos) << outcome.out;
+}
+
+TEST_F(EvalTasks, ALimitCountsItemsWhereARecordHoldsSeveral) {
+  nlohmann::json record = {{"instruction", "Say"}, {"instances", nlohmann::json::array()}};
+  for (const char* input : {"a", "b", "c"})
+    record["instances"].push_back({{"input", input}, {"output", "d"}});
+  std::ofstream(at("several.jsonl")) << record.dump() << "\n" << record.dump() << "\n";
+  const Outcome outcome = run({"eval", "model.gguf", "--tasks", "rouge", "--data", "several.jsonl", "--limit",
+                               "4", "--max-tokens", "4", "--json", "out.json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(figures()["tasks"]["rouge1"]["data"]["items"], 4);
+}
+
 TEST_F(EvalTasks, WhatIsMissingIsSaid) {
   expect_refused({"eval", "model.gguf", "--tasks", "gsm8k"}, {"gsm8k", "--data gsm8k=FILE"});
   expect_refused({"eval", "model.gguf", "--tasks", "bertscore", "--data", "data.jsonl"},

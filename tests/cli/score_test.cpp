@@ -1,4 +1,5 @@
 // `edgellm score`: figures, the file it leaves, and bad input.
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/edgellm_program.h"
@@ -43,6 +44,46 @@ TEST_F(Score, BothSidesMayComeFromOneJsonLinesFile) {
   Outcome outcome = run(command("items.jsonl", "items.jsonl", {"--candidate-key", "answer"}));
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("ROUGE-L      1.000000"), std::string::npos) << outcome.out;
+}
+
+TEST_F(Score, KeepsARecordThatReportSetsBesideOthersOnTheSameReferences) {
+  write("other.txt", "a cat\nnot full\na cat\n");
+  write("same.jsonl",
+        "{\"reference\": \"the cat sat\"}\n{\"reference\": \"not empty\"}\n{\"reference\": \"a cat\"}\n");
+  ASSERT_EQ(run(command("answers.txt", "references.txt", {"--results", "kept"})).exit_code, 0);
+  ASSERT_EQ(
+      run(command("other.txt", "same.jsonl", {"--results", "kept", "--model-name", "B", "--method", "Q4_0"}))
+          .exit_code,
+      0);
+  std::map<std::string, Json> records;
+  for (const auto& entry : fs::directory_iterator(at("kept"))) {
+    Json record = Json::parse(contents(entry.path()));
+    records[record["model"]["name"]] = record;
+  }
+  ASSERT_EQ(records.size(), 2u);
+  const Json &first = records["answers"], &second = records["B"];
+  EXPECT_EQ(first["kind"], "score");
+  EXPECT_EQ(first["model"]["file"], "answers.txt");
+  EXPECT_FALSE(first["model"].contains("bytes") || first["model"].contains("method"));
+  EXPECT_EQ(first["data"]["name"], "references.txt");
+  EXPECT_EQ(first["data"]["items"], 3);
+  EXPECT_EQ(first["data"]["hash"], second["data"]["hash"]) << "the same texts in another file";
+  EXPECT_NE(first["model"]["hash"], second["model"]["hash"]);
+  EXPECT_EQ(first["figures"]["rouge1"]["stemming"], false);
+  EXPECT_NEAR(first["figures"]["rouge1"]["f1"].get<double>(), 0.5, 1e-12);
+  EXPECT_EQ(second["model"]["method"], "Q4_0");
+
+  ASSERT_EQ(run({"report", "kept", "--markdown", "r.md"}).exit_code, 0);
+  const std::string report = contents(at("r.md"));
+  EXPECT_NE(report.find("| answers | – | – |"), std::string::npos) << report;
+  EXPECT_NE(report.find("| B | Q4_0 | – |"), std::string::npos) << report;
+  EXPECT_EQ(report.find("other data or settings"), std::string::npos) << report;
+}
+
+TEST_F(Score, KeepsNoRecordWhereNoneIsWanted) {
+  ASSERT_EQ(run(command("answers.txt", "references.txt", {"--no-results"})).exit_code, 0);
+  EXPECT_FALSE(fs::exists(results_folder()));
+  expect_refused(command("answers.txt", "references.txt", {"--results", "answers.txt"}), {"--results"});
 }
 
 TEST_F(Score, BadInputIsNamedByFileAndLine) {
