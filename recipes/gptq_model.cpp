@@ -28,11 +28,10 @@ Result<CalibrationText> calibration_text(std::shared_ptr<const GgufFile> source,
     return read_calibration_text(options.calibrate, tokenizer, options.n_window_tokens, kFewestWindows);
   EDGELLM_ASSIGN_OR_RETURN(
       std::unique_ptr<Decoder> decoder,
-      Decoder::load(source,
-                    {.n_threads = options.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
-  EDGELLM_ASSIGN_OR_RETURN(
-      std::string drawn, draw_text(*decoder, tokenizer, options.n_windows * options.n_window_tokens,
-                                   work.model_folder() / "drawn.jsonl", progress));
+      Decoder::load(source, {.n_threads = options.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
+  EDGELLM_ASSIGN_OR_RETURN(std::string drawn,
+                           draw_text(*decoder, tokenizer, options.n_windows * options.n_window_tokens,
+                                     work.model_folder() / "drawn.jsonl", progress));
   return cut_calibration_text(drawn, "drawn from the model itself", tokenizer, options.n_window_tokens,
                               kFewestWindows);
 }
@@ -68,7 +67,8 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   EDGELLM_RETURN_IF_ERROR(check_output(options.output, options.calibrate));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(options.output, source->paths()));
   EDGELLM_ASSIGN_OR_RETURN(std::string model_hash, hash_files(source->paths()));
-  std::filesystem::path root = options.work.empty() ? options.output.string() + ".work" : options.work.string();
+  std::filesystem::path root =
+      options.work.empty() ? options.output.string() + ".work" : options.work.string();
   EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash + kWorkVersion)));
   EDGELLM_ASSIGN_OR_RETURN(CalibrationText text, calibration_text(source, options, work, progress));
   text.windows.resize(std::min(text.windows.size(), options.n_windows));

@@ -9,7 +9,8 @@
 
 namespace edgellm {
 
-// What the store does not hold yet it encodes. The output must not be the source. Interrupted between tensors.
+// What the store does not hold yet it encodes. The output must not be the source. Interrupted between
+// tensors.
 Status write_stored_model(const GgufFile& source, const QuantizationPlan& plan, CandidateStore& store,
                           const std::filesystem::path& output, const Progress& progress);
 

@@ -98,9 +98,17 @@ Result<at::Tensor> HeadCalibration::original_inputs(size_t first, size_t n) cons
   return states_.read_original(first, n);
 }
 
+namespace {
+
+Status check_sequential(const CalibrationOptions& options) {
+  if (options.sequential) return {};
+  return Error{"calibrate: statistics can be collected again only in a sequential calibration"};
+}
+
+}  // namespace
+
 Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles) const {
-  if (!states_.options().sequential)
-    return Error{"calibrate: statistics can be collected again only in a sequential calibration"};
+  EDGELLM_RETURN_IF_ERROR(check_sequential(states_.options()));
   return torch_call("collect statistics", [&]() -> Result<LayerMoments> {
     at::NoGradGuard no_grad;
     LayerMoments moments;
@@ -113,6 +121,22 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
     EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
       add_inputs(layer_, hidden.to(states_.device()), states_.positions(), moments);
+      return {};
+    }));
+    return moments;
+  });
+}
+
+Result<SecondMoments> LayerCalibration::collect_attended_inputs() const {
+  EDGELLM_RETURN_IF_ERROR(check_sequential(states_.options()));
+  return torch_call("collect statistics", [&]() -> Result<SecondMoments> {
+    at::NoGradGuard no_grad;
+    SecondMoments moments(layer_.parameter(TensorRole::attention_v).size(1), states_.options().moments,
+                          states_.device());
+    EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
+      at::Tensor x = layer_.attention_input(hidden.to(states_.device()));
+      moments.add(layer_.attended_inputs(x, states_.positions()).flatten(0, 1));
       return {};
     }));
     return moments;

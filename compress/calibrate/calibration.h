@@ -95,6 +95,10 @@ class LayerCalibration {
   // layer's later products see its earlier ones quantized. Sequential only. Error "interrupted" once asked to
   // stop.
   Result<LayerMoments> collect(std::span<const TensorRole> roles) const;
+  // The same of what the value matrix is multiplied with in effect (TorchLayer::attended_inputs). Tokens that
+  // all others look at, as the first of a text, weigh in it as much as they do in the layer's output; among
+  // the inputs themselves they are one in hundreds.
+  Result<SecondMoments> collect_attended_inputs() const;
 
  private:
   friend class CalibrationRun;

@@ -117,37 +117,49 @@ at::Tensor TorchLayer::heads(const at::Tensor& x, int64_t n_heads, TensorRole no
                  sliding_ ? positions.local_sine : positions.sine);
 }
 
-// q: [n_sequences, n_heads, n_tokens, head_width_k]; k and v have n_kv_heads, each for n_heads / n_kv_heads
-// queries that follow one another. The result is [n_sequences, n_tokens, n_heads * head_width_v].
-at::Tensor TorchLayer::attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                              const TorchPositions& positions) const {
+// How much each query looks at each token: [n_sequences * n_kv_heads, n_heads / n_kv_heads * n_tokens,
+// n_tokens], in the type of products. The queries that share a key head follow one another.
+at::Tensor TorchLayer::attention_weights(const at::Tensor& x, const TorchPositions& positions) const {
+  at::Tensor q = heads(product(attention_q, attention_q_bias, x), n_heads_, attention_q_norm, positions);
+  at::Tensor k = heads(product(attention_k, attention_k_bias, x), n_kv_heads_, attention_k_norm, positions);
   int64_t n_sequences = q.size(0), n_tokens = q.size(2), n_group = n_heads_ / n_kv_heads_;
   at::Tensor queries = (q * attention_scale_)
                            .to(compute_.type)
                            .reshape({n_sequences * n_kv_heads_, n_group * n_tokens, head_width_k_});
   at::Tensor keys = k.to(compute_.type).reshape({n_sequences * n_kv_heads_, n_tokens, head_width_k_});
-  at::Tensor values = v.to(compute_.type).reshape({n_sequences * n_kv_heads_, n_tokens, head_width_v_});
   at::Tensor scores = queries.bmm(keys.transpose(1, 2)).to(at::kFloat);
   if (attention_soft_cap_ > 0) scores = (scores / attention_soft_cap_).tanh() * attention_soft_cap_;
   scores =
       scores.view({-1, n_group, n_tokens, n_tokens}) + (sliding_ ? positions.local_mask : positions.mask);
-  at::Tensor weights = scores.softmax(-1).to(compute_.type).view({-1, n_group * n_tokens, n_tokens});
-  return weights.bmm(values)
-      .to(at::kFloat)
-      .view({n_sequences, n_heads_, n_tokens, head_width_v_})
-      .transpose(1, 2)
-      .flatten(-2);
+  return scores.softmax(-1).to(compute_.type).view({-1, n_group * n_tokens, n_tokens});
 }
 
 at::Tensor TorchLayer::attention_input(const at::Tensor& hidden) const {
   return torch_rms_norm(hidden.to(at::kFloat), parameter(attention_norm), norm_epsilon_);
 }
 
+// The result is [n_sequences, n_tokens, n_heads * head_width_v].
 at::Tensor TorchLayer::attended(const at::Tensor& x, const TorchPositions& positions) const {
-  at::Tensor q = heads(product(attention_q, attention_q_bias, x), n_heads_, attention_q_norm, positions);
-  at::Tensor k = heads(product(attention_k, attention_k_bias, x), n_kv_heads_, attention_k_norm, positions);
-  at::Tensor v = product(attention_v, attention_v_bias, x);
-  return attend(q, k, split_last(v, n_kv_heads_, head_width_v_).transpose(1, 2), positions);
+  int64_t n_sequences = x.size(0), n_tokens = x.size(1);
+  at::Tensor v = split_last(product(attention_v, attention_v_bias, x), n_kv_heads_, head_width_v_);
+  at::Tensor values =
+      v.transpose(1, 2).to(compute_.type).reshape({n_sequences * n_kv_heads_, n_tokens, head_width_v_});
+  return attention_weights(x, positions)
+      .bmm(values)
+      .to(at::kFloat)
+      .view({n_sequences, n_heads_, n_tokens, head_width_v_})
+      .transpose(1, 2)
+      .flatten(-2);
+}
+
+at::Tensor TorchLayer::attended_inputs(const at::Tensor& x, const TorchPositions& positions) const {
+  int64_t n_sequences = x.size(0), n_tokens = x.size(1);
+  at::Tensor weights = attention_weights(x, positions).view({n_sequences, n_heads_, n_tokens, n_tokens});
+  at::Tensor query = at::arange(n_tokens, at::TensorOptions().dtype(at::kLong).device(x.device()));
+  // Two indices side by side pick one head for each query, and go first in the result.
+  at::Tensor sampled =
+      weights.transpose(0, 1).transpose(1, 2).index({query.remainder(n_heads_), query}).transpose(0, 1);
+  return sampled.to(at::kFloat).bmm(x);
 }
 
 at::Tensor TorchLayer::attention_branch(const at::Tensor& attended) const {

@@ -66,6 +66,10 @@ class TorchLayer {
   //   result = a + ffn_branch(gated(ffn_input(a)))
   at::Tensor attention_input(const at::Tensor& hidden) const;
   at::Tensor attended(const at::Tensor& x, const TorchPositions& positions) const;
+  // What the value matrix is multiplied with in effect: attention only mixes values, so an error of that
+  // matrix reaches the output as its product with inputs mixed alike. x: the attention's input; of the query
+  // of token i the weights of head i mod n_heads, a fair sample of all: [n_sequences, n_tokens, n_embedding].
+  at::Tensor attended_inputs(const at::Tensor& x, const TorchPositions& positions) const;
   at::Tensor attention_branch(const at::Tensor& attended) const;
   at::Tensor ffn_input(const at::Tensor& hidden) const;
   at::Tensor gated(const at::Tensor& y) const;
@@ -75,8 +79,7 @@ class TorchLayer {
   at::Tensor product(TensorRole matrix, TensorRole bias, const at::Tensor& x) const;
   at::Tensor heads(const at::Tensor& x, int64_t n_heads, TensorRole norm,
                    const TorchPositions& positions) const;
-  at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                    const TorchPositions& positions) const;
+  at::Tensor attention_weights(const at::Tensor& x, const TorchPositions& positions) const;
 
   static constexpr size_t kRoles = size_t(TensorRole::ffn_post_norm) + 1;
   std::array<at::Tensor, kRoles> parameters_;

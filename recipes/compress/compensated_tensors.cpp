@@ -132,20 +132,38 @@ class CompensationRun {
       return {};
     }
     for (TensorRole input : product_input_roles()) {
-      std::vector<std::pair<TensorRole, const GgufTensor*>> matrices;
+      std::vector<TensorRole> matrices;
       for (TensorRole role : layer_matrix_roles())
-        if (product_input_role(role) == input && layer.parameter(role).defined())
-          if (const GgufTensor* tensor = tensor_to_round(role, layer.number()))
-            matrices.emplace_back(role, tensor);
-      if (matrices.empty()) continue;
-      EDGELLM_ASSIGN_OR_RETURN(LayerMoments moments, calibration.collect({{input}}));
-      EDGELLM_ASSIGN_OR_RETURN(ErrorFactor factor,
-                               factor_of(moments.at(input), damping(), matrices.front().second->name));
-      moments.clear();
-      for (const auto& [role, tensor] : matrices) {
-        EDGELLM_ASSIGN_OR_RETURN(at::Tensor decoded, round_matrix(*tensor, layer.parameter(role), factor));
-        layer.set_parameter(role, std::move(decoded));
-      }
+        if (product_input_role(role) == input && role != TensorRole::attention_v) matrices.push_back(role);
+      EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, matrices, [&]() -> Result<SecondMoments> {
+        EDGELLM_ASSIGN_OR_RETURN(LayerMoments moments, calibration.collect({{input}}));
+        return std::move(moments.at(input));
+      }));
+      if (input == TensorRole::attention_q)
+        EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {{TensorRole::attention_v}},
+                                               [&] { return calibration.collect_attended_inputs(); }));
+    }
+    return {};
+  }
+
+  // Those of the matrices that the plan changes, all with the statistics that `collect` gives.
+  template <class Collect>
+  Status round_matrices(LayerCalibration& calibration, const std::vector<TensorRole>& roles,
+                        const Collect& collect) {
+    TorchLayer& layer = calibration.layer();
+    std::vector<std::pair<TensorRole, const GgufTensor*>> matrices;
+    for (TensorRole role : roles)
+      if (const GgufTensor* tensor = tensor_to_round(role, layer.number()))
+        if (layer.parameter(role).defined()) matrices.emplace_back(role, tensor);
+    if (matrices.empty()) return {};
+    std::optional<ErrorFactor> factor;
+    {
+      EDGELLM_ASSIGN_OR_RETURN(SecondMoments moments, collect());
+      EDGELLM_ASSIGN_OR_RETURN(factor, factor_of(moments, damping(), matrices.front().second->name));
+    }
+    for (const auto& [role, tensor] : matrices) {
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor decoded, round_matrix(*tensor, layer.parameter(role), *factor));
+      layer.set_parameter(role, std::move(decoded));
     }
     return {};
   }
@@ -190,8 +208,8 @@ class CompensationRun {
     done.name = tensor.name;
     done.type = plan_.types.at(tensor.name);
     done.is_compensated = has_feedback_grid(done.type);
-    EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(CandidateStore::path_of(
-                                                 options_.folder, tensor.name, done.type)));
+    EDGELLM_ASSIGN_OR_RETURN(
+        OutputFile out, OutputFile::create(CandidateStore::path_of(options_.folder, tensor.name, done.type)));
     const int64_t rows_per_part = std::max<int64_t>(1, kWeightsPerPart / n_columns);
     for (int64_t first = 0; first < n_rows; first += rows_per_part) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
@@ -232,9 +250,8 @@ Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile> source, 
                                         std::span<const std::vector<Token>> windows,
                                         const CompensationOptions& options, const Progress& progress) {
   set_torch_threads(options.n_threads);
-  return torch_call("GPTQ", [&] {
-    return CompensationRun(std::move(source), plan, windows, options, progress).run();
-  });
+  return torch_call(
+      "GPTQ", [&] { return CompensationRun(std::move(source), plan, windows, options, progress).run(); });
 }
 
 }  // namespace edgellm

@@ -16,7 +16,7 @@ class Gptq : public ProgramTest {
     std::ofstream(at("text.txt")) << some_text(1500);
   }
   std::vector<std::string> quantize(std::vector<std::string> more) const {
-    std::vector<std::string> command = {"quantize", "model.gguf",       "--type", "Q4_0", "--method",
+    std::vector<std::string> command = {"quantize", "model.gguf",      "--type", "Q4_0", "--method",
                                         "gptq",     "--window-tokens", "32",     "-o",   "out.gguf"};
     command.insert(command.end(), more.begin(), more.end());
     return command;

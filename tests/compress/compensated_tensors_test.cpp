@@ -115,7 +115,8 @@ TEST_F(CompensatedTensors, OfARunThatWasStoppedAnywhereAreThoseOfOneThatWasNot) 
   EXPECT_GT(n_stops, 0u);
   ASSERT_TRUE(done.ok()) << done.error().message;
   EXPECT_EQ(done->tensors.size(), plan_.types.size());
-  for (const auto& [name, type] : plan_.types) EXPECT_EQ(stored("whole", name), stored("stopped", name)) << name;
+  for (const auto& [name, type] : plan_.types)
+    EXPECT_EQ(stored("whole", name), stored("stopped", name)) << name;
 }
 
 TEST_F(CompensatedTensors, LayersAreCalibratedWithWhatTheRoundedOnesBeforeGive) {
