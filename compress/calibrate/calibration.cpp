@@ -9,6 +9,7 @@
 #include "core/base/content_hash.h"
 
 namespace edgellm {
+using enum TensorRole;
 namespace {
 
 LayerMoments moments_for(const Hyperparameters& h, uint32_t layer, std::span<const TensorRole> roles,
@@ -31,7 +32,6 @@ void add_inputs(const TorchLayer& layer, const at::Tensor& hidden, const TorchPo
   auto wanted = [&](std::initializer_list<TensorRole> roles) {
     return std::any_of(roles.begin(), roles.end(), [&](TensorRole role) { return moments.contains(role); });
   };
-  using enum TensorRole;
   at::Tensor state = hidden;
   if (layer.has_attention()) {
     at::Tensor x = layer.attention_input(state);
@@ -127,20 +127,37 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
   });
 }
 
-Result<SecondMoments> LayerCalibration::collect_attended_inputs() const {
+Result<LayerCalibration::AttentionMoments> LayerCalibration::collect_attention(bool with_received) const {
   EDGELLM_RETURN_IF_ERROR(check_sequential(states_.options()));
-  return torch_call("collect statistics", [&]() -> Result<SecondMoments> {
+  return torch_call("collect statistics", [&]() -> Result<AttentionMoments> {
     at::NoGradGuard no_grad;
-    SecondMoments moments(layer_.parameter(TensorRole::attention_v).size(1), states_.options().moments,
-                          states_.device());
+    auto of_inputs = [&] {
+      return SecondMoments(layer_.parameter(attention_v).size(1), states_.options().moments,
+                           states_.device());
+    };
+    AttentionMoments moments = {of_inputs(), with_received ? of_inputs() : SecondMoments()};
     EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
       at::Tensor x = layer_.attention_input(hidden.to(states_.device()));
-      moments.add(layer_.attended_inputs(x, states_.positions()).flatten(0, 1));
+      AttentionSample sample = layer_.sample_attention(x, states_.positions());
+      moments.mixed.add(sample.mixed.flatten(0, 1));
+      if (with_received) moments.received.add((x * sample.received.sqrt().unsqueeze(-1)).flatten(0, 1));
       return {};
     }));
     return moments;
   });
+}
+
+Result<SecondMoments> LayerCalibration::collect_value_inputs() const {
+  EDGELLM_ASSIGN_OR_RETURN(AttentionMoments moments, collect_attention(false));
+  return std::move(moments.mixed);
+}
+
+// Of a query with weights a: sum over j of a[j] (x[j] - z) (x[j] - z)^T, z = sum over j of a[j] x[j].
+Result<SecondMoments> LayerCalibration::collect_key_inputs() const {
+  EDGELLM_ASSIGN_OR_RETURN(AttentionMoments moments, collect_attention(true));
+  moments.received.subtract(moments.mixed);
+  return std::move(moments.received);
 }
 
 // One run from the first layer, or from the checkpoint's, to the head.

@@ -95,13 +95,22 @@ class LayerCalibration {
   // layer's later products see its earlier ones quantized. Sequential only. Error "interrupted" once asked to
   // stop.
   Result<LayerMoments> collect(std::span<const TensorRole> roles) const;
-  // The same of what the value matrix is multiplied with in effect (TorchLayer::attended_inputs). Tokens that
-  // all others look at, as the first of a text, weigh in it as much as they do in the layer's output; among
-  // the inputs themselves they are one in hundreds.
-  Result<SecondMoments> collect_attended_inputs() const;
+  // Attention only mixes what the value matrix gives, so an error of that matrix reaches the layer's output
+  // as its product with inputs that are mixed alike. An error of the key matrix moves a query's scores, and
+  // what all of them have in common falls out of the softmax: left is its product with the inputs less their
+  // mean, each weighed as the query weighs it. These are the statistics of either (AttentionSample). Tokens
+  // that all others look at, as the first of a text, weigh in them as they do in the output; among the inputs
+  // themselves they are one in hundreds.
+  Result<SecondMoments> collect_value_inputs() const;
+  Result<SecondMoments> collect_key_inputs() const;
 
  private:
   friend class CalibrationRun;
+  struct AttentionMoments {
+    SecondMoments mixed, received;
+  };
+  Result<AttentionMoments> collect_attention(bool with_received) const;
+
   TorchLayer& layer_;
   CalibrationStates& states_;
   LayerMoments moments_;

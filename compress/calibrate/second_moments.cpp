@@ -43,6 +43,14 @@ void SecondMoments::add(const at::Tensor& inputs) {
   is_mirrored_ = false;
 }
 
+void SecondMoments::subtract(const SecondMoments& other) {
+  TORCH_CHECK(kind_ == other.kind_ && n_columns() == other.n_columns(), "second moments of other inputs");
+  at::NoGradGuard no_grad;
+  squares_.sub_(other.squares_);
+  (kind_ == MomentKind::full ? squares_.diagonal() : squares_).clamp_min_(0);
+  is_mirrored_ = is_mirrored_ && other.is_mirrored_;
+}
+
 const at::Tensor& SecondMoments::matrix() {
   TORCH_CHECK(kind_ == MomentKind::full, "only the diagonal of the second moments was asked for");
   int64_t n = n_columns();

@@ -19,6 +19,9 @@ class SecondMoments {
   // x: [n_tokens, n_columns], any floating type.
   void add(const at::Tensor& x);
 
+  // Takes the squares of `other` away, which must be a part of these up to rounding; sums stay.
+  void subtract(const SecondMoments& other);
+
   int64_t n_tokens() const { return n_tokens_; }
   int64_t n_columns() const { return sums_.size(0); }
   // sum over tokens of x x^T: [n_columns, n_columns], symmetric; only of MomentKind::full. What GPTQ calls H

@@ -42,6 +42,23 @@ TEST(SecondMoments, GoOnAfterTheMatrixWasRead) {
   EXPECT_LE(worst(moments.matrix(), exact.t().matmul(exact)), 1e-6);
 }
 
+TEST(SecondMoments, WithoutAPartAreThoseOfTheRest) {
+  for (MomentKind kind : {MomentKind::full, MomentKind::diagonal}) {
+    at::Tensor x = inputs(20, 1100), rest = x.narrow(0, 8, 12).to(at::kDouble);
+    SecondMoments all(1100, kind), part(1100, kind);
+    all.add(x);
+    part.add(x.narrow(0, 0, 8));
+    if (kind == MomentKind::full) all.matrix();
+    all.subtract(part);
+    EXPECT_LE(worst(all.column_squares(), rest.square().sum(0)), 1e-5);
+    if (kind == MomentKind::full) {
+      EXPECT_LE(worst(all.matrix(), rest.t().matmul(rest)), 1e-5);
+    }
+    all.subtract(all);
+    EXPECT_EQ(all.column_squares().abs().max().item<float>(), 0.0f);
+  }
+}
+
 TEST(SecondMoments, TheDiagonalAloneTakesOneRow) {
   at::Tensor x = inputs(20, 50), exact = x.to(at::kDouble);
   SecondMoments moments(50, MomentKind::diagonal);

@@ -152,14 +152,17 @@ at::Tensor TorchLayer::attended(const at::Tensor& x, const TorchPositions& posit
       .flatten(-2);
 }
 
-at::Tensor TorchLayer::attended_inputs(const at::Tensor& x, const TorchPositions& positions) const {
+AttentionSample TorchLayer::sample_attention(const at::Tensor& x, const TorchPositions& positions) const {
   int64_t n_sequences = x.size(0), n_tokens = x.size(1);
   at::Tensor weights = attention_weights(x, positions).view({n_sequences, n_heads_, n_tokens, n_tokens});
   at::Tensor query = at::arange(n_tokens, at::TensorOptions().dtype(at::kLong).device(x.device()));
   // Two indices side by side pick one head for each query, and go first in the result.
-  at::Tensor sampled =
-      weights.transpose(0, 1).transpose(1, 2).index({query.remainder(n_heads_), query}).transpose(0, 1);
-  return sampled.to(at::kFloat).bmm(x);
+  at::Tensor sampled = weights.transpose(0, 1)
+                           .transpose(1, 2)
+                           .index({query.remainder(n_heads_), query})
+                           .transpose(0, 1)
+                           .to(at::kFloat);
+  return {sampled.bmm(x), sampled.sum(1)};
 }
 
 at::Tensor TorchLayer::attention_branch(const at::Tensor& attended) const {

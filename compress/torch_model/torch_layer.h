@@ -34,6 +34,15 @@ std::span<const TensorRole> product_input_roles();
 // The weight matrices of a layer in the order they are used.
 std::span<const TensorRole> layer_matrix_roles();
 
+// What attention makes of the inputs x of its products: of each query the weights of one head, that of token
+// i of head i mod n_heads, which is a fair sample of all.
+struct AttentionSample {
+  // Mixed as the query's head mixes values: [n_sequences, n_tokens, n_embedding].
+  at::Tensor mixed;
+  // Of each token the sum of the weights it gets from the queries: [n_sequences, n_tokens].
+  at::Tensor received;
+};
+
 class TorchLayer {
  public:
   // Matrices in compute's type, norms and biases in float. The file's tensors have been checked
@@ -66,10 +75,8 @@ class TorchLayer {
   //   result = a + ffn_branch(gated(ffn_input(a)))
   at::Tensor attention_input(const at::Tensor& hidden) const;
   at::Tensor attended(const at::Tensor& x, const TorchPositions& positions) const;
-  // What the value matrix is multiplied with in effect: attention only mixes values, so an error of that
-  // matrix reaches the output as its product with inputs mixed alike. x: the attention's input; of the query
-  // of token i the weights of head i mod n_heads, a fair sample of all: [n_sequences, n_tokens, n_embedding].
-  at::Tensor attended_inputs(const at::Tensor& x, const TorchPositions& positions) const;
+  // x: the attention's input, [n_sequences, n_tokens, n_embedding].
+  AttentionSample sample_attention(const at::Tensor& x, const TorchPositions& positions) const;
   at::Tensor attention_branch(const at::Tensor& attended) const;
   at::Tensor ffn_input(const at::Tensor& hidden) const;
   at::Tensor gated(const at::Tensor& y) const;

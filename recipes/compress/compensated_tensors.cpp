@@ -131,19 +131,21 @@ class CompensationRun {
       layer.set_ffn_dropped(true);
       return {};
     }
-    for (TensorRole input : product_input_roles()) {
-      std::vector<TensorRole> matrices;
-      for (TensorRole role : layer_matrix_roles())
-        if (product_input_role(role) == input && role != TensorRole::attention_v) matrices.push_back(role);
-      EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, matrices, [&]() -> Result<SecondMoments> {
-        EDGELLM_ASSIGN_OR_RETURN(LayerMoments moments, calibration.collect({{input}}));
-        return std::move(moments.at(input));
-      }));
-      if (input == TensorRole::attention_q)
-        EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {{TensorRole::attention_v}},
-                                               [&] { return calibration.collect_attended_inputs(); }));
-    }
-    return {};
+    using enum TensorRole;
+    auto inputs_of = [&](TensorRole role) {
+      return [&calibration, role]() -> Result<SecondMoments> {
+        EDGELLM_ASSIGN_OR_RETURN(LayerMoments moments, calibration.collect({{role}}));
+        return std::move(moments.at(role));
+      };
+    };
+    EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {attention_q}, inputs_of(attention_q)));
+    EDGELLM_RETURN_IF_ERROR(
+        round_matrices(calibration, {attention_k}, [&] { return calibration.collect_key_inputs(); }));
+    EDGELLM_RETURN_IF_ERROR(
+        round_matrices(calibration, {attention_v}, [&] { return calibration.collect_value_inputs(); }));
+    EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {attention_output}, inputs_of(attention_output)));
+    EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {ffn_gate, ffn_up}, inputs_of(ffn_gate)));
+    return round_matrices(calibration, {ffn_down}, inputs_of(ffn_down));
   }
 
   // Those of the matrices that the plan changes, all with the statistics that `collect` gives.

@@ -186,6 +186,53 @@ TEST_F(CalibrationTest, StatisticsCollectedAgainSeeTheLayersNewWeights) {
                      {}));
 }
 
+// The mixture of one head, multiplied with its part of the value matrix, is what that head gives.
+TEST_F(CalibrationTest, SampledAttentionIsThatOfOneHeadAQuery) {
+  for (const Shape& shape : {kLlama, kGemma3}) {
+    SCOPED_TRACE(shape.family);
+    use(shape);
+    TorchLayer layer = value_of(model_->load_layer(1));
+    TorchPositions positions = model_->positions(kTokens);
+    at::Tensor x = layer.attention_input(value_of(model_->embed(windows_)));
+    AttentionSample sample = layer.sample_attention(x, positions);
+    at::Tensor attended = layer.attended(x, positions);
+    const int64_t width = shape.head_width, n_group = shape.n_heads / shape.n_kv_heads;
+    for (int64_t token = 0; token < int64_t(kTokens); ++token) {
+      const int64_t head = token % shape.n_heads;
+      at::Tensor values = layer.parameter(attention_v).narrow(0, head / n_group * width, width);
+      at::Tensor wanted = attended.select(1, token).narrow(1, head * width, width);
+      EXPECT_LE(relative_difference(sample.mixed.select(1, token).matmul(values.t()), wanted), 1e-5) << token;
+    }
+    EXPECT_LE(relative_difference(sample.received.sum(1), at::full({int64_t(kWindows)}, double(kTokens))),
+              1e-5);
+    // The first query sees nothing but the first token, and the last token is seen by the last query only.
+    EXPECT_GE(sample.received.select(1, 0).min().item<float>(), 0.999f);
+    EXPECT_LE(sample.received.select(1, kTokens - 1).max().item<float>(), 1.0f);
+  }
+}
+
+TEST_F(CalibrationTest, StatisticsOfValuesAndKeysAreThoseOfMixedInputsAndOfWhatTheyLeave) {
+  use(kLlama);
+  CalibrationOptions o = options();
+  o.roles = {};
+  Told told;
+  value_of(calibrate(*model_, windows_, o, told.callbacks([&](LayerCalibration& layer) -> Status {
+    at::Tensor x = layer.layer().attention_input(value_of(layer.inputs(0, kWindows)));
+    AttentionSample sample = layer.layer().sample_attention(x, layer.positions());
+    at::Tensor z = sample.mixed.flatten(0, 1);
+    at::Tensor weighed = (x * sample.received.sqrt().unsqueeze(-1)).flatten(0, 1);
+    SecondMoments values = value_of(layer.collect_value_inputs()),
+                  keys = value_of(layer.collect_key_inputs());
+    EXPECT_LE(relative_difference(values.matrix(), z.t().mm(z)), 1e-4);
+    EXPECT_LE(relative_difference(keys.matrix(), weighed.t().mm(weighed) - z.t().mm(z)), 1e-4);
+    at::Tensor any = at::randn({16, x.size(-1)});
+    EXPECT_GE((any.mm(keys.matrix()) * any).sum(1).min().item<float>(), 0.0f) << "a sum of covariances";
+    return {};
+  }),
+                     {}));
+  EXPECT_EQ(told.layers.size(), kLlama.n_layers);
+}
+
 TEST_F(CalibrationTest, StatesOnDiskGiveTheSame) {
   use(kGemma3);
   Told in_memory, on_disk;
