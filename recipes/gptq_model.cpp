@@ -19,13 +19,10 @@ constexpr size_t kFewestWindows = 8;
 // Version of what the work folder holds; raise it when the same input gives another result.
 constexpr const char* kWorkVersion = "gptq 1";
 
-// Given, or drawn from the model and kept in the work folder.
-Result<CalibrationText> calibration_text(std::shared_ptr<const GgufFile> source,
-                                         const GptqModelOptions& options, const FitWork& work,
-                                         const Progress& progress) {
-  EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source->metadata()));
-  if (!options.calibrate.empty())
-    return read_calibration_text(options.calibrate, tokenizer, options.n_window_tokens, kFewestWindows);
+// Drawn from the model, and kept in the work folder.
+Result<CalibrationText> drawn_text(std::shared_ptr<const GgufFile> source, const Tokenizer& tokenizer,
+                                   const GptqModelOptions& options, const FitWork& work,
+                                   const Progress& progress) {
   EDGELLM_ASSIGN_OR_RETURN(
       std::unique_ptr<Decoder> decoder,
       Decoder::load(source, {.n_threads = options.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
@@ -66,11 +63,21 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   const double started = monotonic_seconds();
   EDGELLM_RETURN_IF_ERROR(check_output(options.output, options.calibrate));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(options.output, source->paths()));
+  EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source->metadata()));
+  CalibrationText text;
+  if (!options.calibrate.empty()) {
+    EDGELLM_ASSIGN_OR_RETURN(
+        text, read_calibration_text(options.calibrate, tokenizer, options.n_window_tokens, kFewestWindows));
+  }
   EDGELLM_ASSIGN_OR_RETURN(std::string model_hash, hash_files(source->paths()));
   std::filesystem::path root =
       options.work.empty() ? options.output.string() + ".work" : options.work.string();
+  std::error_code code;
+  const bool is_new_work = !std::filesystem::exists(root, code);
   EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash + kWorkVersion)));
-  EDGELLM_ASSIGN_OR_RETURN(CalibrationText text, calibration_text(source, options, work, progress));
+  if (options.calibrate.empty()) {
+    EDGELLM_ASSIGN_OR_RETURN(text, drawn_text(source, tokenizer, options, work, progress));
+  }
   text.windows.resize(std::min(text.windows.size(), options.n_windows));
   nlohmann::json key = {{"text", text.hash}, {"windows", text.windows.size()}, {"damping", options.damping}};
   for (const auto& [name, type] : plan.types) key["types"][name] = to_string(type);
@@ -81,8 +88,14 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   compensation.damping = options.damping;
   compensation.memory_limit = options.memory_limit;
   compensation.n_threads = options.n_threads;
-  EDGELLM_ASSIGN_OR_RETURN(Compensation done,
-                           compensate_tensors(source, plan, text.windows, compensation, progress));
+  auto compensated = compensate_tensors(source, plan, text.windows, compensation, progress);
+  if (!compensated.ok()) {
+    // Nothing to go on from: as if it had not been tried.
+    if (is_new_work && !options.calibrate.empty() && std::filesystem::is_empty(compensation.folder, code))
+      work.remove();
+    return compensated.error();
+  }
+  const Compensation& done = *compensated;
   ThreadPool threads(options.n_threads);
   {
     CandidateStore store(compensation.folder, *source, importance, threads);
