@@ -1,8 +1,10 @@
 #include "recipes/calibration_statistics.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/base/interrupt.h"
+#include "recipes/mixed_inputs.h"
 
 namespace edgellm {
 namespace {
@@ -39,13 +41,23 @@ Result<CalibrationStatistics> collect_calibration_statistics(RuntimeLanguageMode
   size_t n_cosines = 0;
 
   DecoderObservers observers;
-  observers.on_product_input = [&](TensorRole role, int32_t layer, const float* x, size_t n_tokens,
-                                   size_t n_columns) {
+  auto sums_of = [&](TensorRole role, int32_t layer) -> std::vector<float>* {
     for (const TensorRule& rule : h.architecture->tensors)
       if (rule.role == role)
-        add_squares(x, n_tokens, n_columns,
-                    window_sums[layer < 0 ? std::string(rule.gguf_name)
-                                          : tensor_name(rule.gguf_name, uint32_t(layer))]);
+        return &window_sums[layer < 0 ? std::string(rule.gguf_name)
+                                      : tensor_name(rule.gguf_name, uint32_t(layer))];
+    return nullptr;
+  };
+  observers.on_product_input = [&](TensorRole role, int32_t layer, const float* x, size_t n_tokens,
+                                   size_t n_columns) {
+    if (std::vector<float>* of = sums_of(role, layer)) add_squares(x, n_tokens, n_columns, *of);
+  };
+  // Takes the place of what on_product_input added for the same window just before.
+  observers.on_attention = [&](const ObservedAttention& attention) {
+    std::vector<float>* of = sums_of(TensorRole::attention_v, int32_t(attention.layer));
+    if (!of) return;
+    std::fill(of->begin(), of->end(), 0.0f);
+    add_mixed_squares(attention, h, *of);
   };
   observers.on_hidden = [&](uint32_t layer, size_t, const float* hidden, size_t n_tokens) {
     size_t n = n_tokens * h.n_embedding;

@@ -18,7 +18,9 @@ struct CalibrationStatistics {
   std::vector<double> block_influence;
 };
 
-// The output matrix has an entry of its own, under token_embd.weight where it is tied.
+// Of value matrices the importance is that of inputs mixed as attention mixes them (recipes/mixed_inputs.h),
+// where a window is one batch. The output matrix has an entry of its own, under token_embd.weight where it is
+// tied.
 Result<CalibrationStatistics> collect_calibration_statistics(RuntimeLanguageModel& model,
                                                              std::span<const std::vector<Token>> windows,
                                                              const Progress& progress);

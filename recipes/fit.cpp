@@ -30,7 +30,7 @@ constexpr size_t kFewestWindows = 12;
 constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
-constexpr const char* kWorkVersion = "1";
+constexpr const char* kWorkVersion = "2";
 // What is added to the name of a plan that was rounded with feedback.
 constexpr const char* kCompensated = ", compensated";
 

@@ -193,6 +193,8 @@ void Decoder::run_attention(uint32_t layer, size_t n_tokens, size_t first_row) {
                       ProductTask{&l.v, data_or_null(l.v_bias), b.v, l.v.n_rows}};
   backend_->products(b.branch, n_tokens, h.n_embedding, tasks);
   for (const Segment& segment : segments_) attend(layer, segment, first_row);
+  if (observers_.on_attention && segments_.size() == 1 && segments_[0].cache->n_positions() == 0)
+    observers_.on_attention({layer, n_tokens, b.branch, b.q, b.k});
   if (first_row == n_tokens) return;
   size_t n_needed = n_tokens - first_row;
   observe(TensorRole::attention_output, int32_t(layer), b.attended, n_needed, l.attention_output);

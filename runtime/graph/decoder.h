@@ -40,6 +40,15 @@ struct SequenceStep {
 // Takes the logits of one sequence, by its place in the call.
 using SequenceSink = std::function<Status(size_t sequence, std::span<const float> logits)>;
 
+// One layer's attention over a whole text.
+struct ObservedAttention {
+  uint32_t layer;
+  size_t n_tokens;
+  const float* x;  // [n_tokens, n_embedding], the input of its products
+  const float* q;  // [n_tokens, n_heads * head_width_k], normed and turned, as they are multiplied
+  const float* k;  // [n_tokens, n_kv_heads * head_width_k]
+};
+
 // Called while a batch is computed; pointers are valid during the call. Empty functions are not called.
 struct DecoderObservers {
   // x: [n_tokens, n_columns], the input of the matrix product of `role` in `layer` (-1: the output head,
@@ -47,6 +56,8 @@ struct DecoderObservers {
   // another.
   std::function<void(TensorRole role, int32_t layer, const float* x, size_t n_tokens, size_t n_columns)>
       on_product_input;
+  // Of a text that is computed as one batch from an empty cache; not called for others.
+  std::function<void(const ObservedAttention&)> on_attention;
   // hidden: [n_tokens, n_embedding] before `layer`, and with layer == n_layers after the last, before the
   // final norm.
   std::function<void(uint32_t layer, size_t first_position, const float* hidden, size_t n_tokens)> on_hidden;
