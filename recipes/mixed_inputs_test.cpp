@@ -48,7 +48,8 @@ Seen seen_of(RuntimeLanguageModel& model, uint32_t layer) {
 }
 
 // sum over j of a[j] x[j] in double precision, of a head of a query.
-std::vector<double> mixed(const Seen& seen, const Hyperparameters& h, uint32_t layer, size_t query, size_t head) {
+std::vector<double> mixed(const Seen& seen, const Hyperparameters& h, uint32_t layer, size_t query,
+                          size_t head) {
   size_t n_heads = h.n_heads[layer], n_kv = h.n_kv_heads[layer], width = h.head_width_k, d = h.n_embedding;
   size_t window = h.layer_is_sliding(layer) ? h.sliding_window : 0;
   std::vector<double> weights(kTokens), z(d);
@@ -67,7 +68,8 @@ std::vector<double> mixed(const Seen& seen, const Hyperparameters& h, uint32_t l
 }
 
 std::unique_ptr<RuntimeLanguageModel> load(std::shared_ptr<const GgufFile> file) {
-  auto model = RuntimeLanguageModel::load(std::move(file), {.n_context = kTokens, .n_threads = 1, .n_batch = kTokens});
+  auto model =
+      RuntimeLanguageModel::load(std::move(file), {.n_context = kTokens, .n_threads = 1, .n_batch = kTokens});
   EXPECT_TRUE(model.ok());
   return std::move(*model);
 }

@@ -56,11 +56,11 @@ struct DecoderObservers {
   // another.
   std::function<void(TensorRole role, int32_t layer, const float* x, size_t n_tokens, size_t n_columns)>
       on_product_input;
-  // Of a text that is computed as one batch from an empty cache; not called for others.
-  std::function<void(const ObservedAttention&)> on_attention;
   // hidden: [n_tokens, n_embedding] before `layer`, and with layer == n_layers after the last, before the
   // final norm.
   std::function<void(uint32_t layer, size_t first_position, const float* hidden, size_t n_tokens)> on_hidden;
+  // Of a text that is computed as one batch from an empty cache; not called for others.
+  std::function<void(const ObservedAttention&)> on_attention = {};
 };
 
 class Decoder {
