@@ -179,4 +179,18 @@ Result<std::string> draw_text(Decoder& decoder, const Tokenizer& tokenizer, size
   return Drawing(decoder, tokenizer, n_tokens, log).run(progress);
 }
 
+Result<CalibrationText> draw_calibration_text(std::shared_ptr<const GgufFile> source,
+                                              const Tokenizer& tokenizer, const DrawnText& wanted,
+                                              const Progress& progress) {
+  EDGELLM_ASSIGN_OR_RETURN(
+      std::unique_ptr<Decoder> decoder,
+      Decoder::load(std::move(source),
+                    {.n_threads = wanted.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
+  EDGELLM_ASSIGN_OR_RETURN(
+      std::string text,
+      draw_text(*decoder, tokenizer, wanted.n_windows * wanted.n_window_tokens, wanted.log, progress));
+  return cut_calibration_text(text, "drawn from the model itself", tokenizer, wanted.n_window_tokens,
+                              wanted.fewest_windows);
+}
+
 }  // namespace edgellm

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "core/base/progress.h"
 #include "core/base/result.h"
 #include "core/text/tokenizer.h"
+#include "recipes/calibration_text.h"
 #include "runtime/graph/decoder.h"
 
 namespace edgellm {
@@ -18,5 +20,19 @@ namespace edgellm {
 // same model gives the same text.
 Result<std::string> draw_text(Decoder& decoder, const Tokenizer& tokenizer, size_t n_tokens,
                               const std::filesystem::path& log, const Progress& progress);
+
+// How much calibration text to draw.
+struct DrawnText {
+  size_t n_windows = 48;
+  size_t n_window_tokens = 256;
+  size_t fewest_windows = 12;
+  std::filesystem::path log;  // as of draw_text
+  size_t n_threads = 0;
+};
+
+// The same with a decoder of its own, cut into windows.
+Result<CalibrationText> draw_calibration_text(std::shared_ptr<const GgufFile> source,
+                                              const Tokenizer& tokenizer, const DrawnText& wanted,
+                                              const Progress& progress);
 
 }  // namespace edgellm

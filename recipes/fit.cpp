@@ -10,7 +10,7 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
-#include "recipes/compress/compensated_tensors.h"
+#include "recipes/compensation_report.h"
 #include "recipes/device_profile.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_source.h"
@@ -168,19 +168,13 @@ class FitRun {
     clock_.keep_in(stages_path_);
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
-      EDGELLM_ASSIGN_OR_RETURN(
-          std::unique_ptr<Decoder> decoder,
-          Decoder::load(source_,
-                        {.n_threads = threads_.n_threads(), .n_logit_rows = 16, .batch_invariant = true}));
       // Large models get less text: drawing costs them minutes.
       size_t n_windows = source_->n_file_bytes() > (uint64_t{4} << 30) ? 24 : 48;
       if (e.n_compensation_windows)
         n_windows = std::max(n_windows, e.n_compensation_windows + e.n_verify_windows);
-      EDGELLM_ASSIGN_OR_RETURN(std::string drawn,
-                               draw_text(*decoder, *tokenizer_, n_windows * e.n_window_tokens,
-                                         work_->model_folder() / "drawn.jsonl", progress_));
-      EDGELLM_ASSIGN_OR_RETURN(text_, cut_calibration_text(drawn, "drawn from the model itself", *tokenizer_,
-                                                           e.n_window_tokens, kFewestWindows));
+      DrawnText wanted = {n_windows, e.n_window_tokens, kFewestWindows, work_->model_folder() / "drawn.jsonl",
+                          threads_.n_threads()};
+      EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(source_, *tokenizer_, wanted, progress_));
     }
     // Windows are in random order: the first are kept apart for the final check, the next are searched on,
     // and importance is taken from all that are left and those searched on.
@@ -342,7 +336,6 @@ class FitRun {
   }
 
   Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
-    model_->decoder().restore_weights();
     MeasuredModel measured(*model_, *source_, store);
     EDGELLM_RETURN_IF_ERROR(measured.apply(plan));
     EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
@@ -390,10 +383,8 @@ class FitRun {
   Status compensate(MeasuredPlan plan) {
     clock_.begin("rounding with feedback");
     CompensationOptions o;
-    nlohmann::json key = {{"dropped", plan.plan.dropped_layers},
-                          {"windows", options_.effort.n_compensation_windows}};
-    for (const auto& [name, type] : plan.plan.types) key["types"][name] = to_string(type);
-    o.folder = work_->file("compensated-" + hash_text(key.dump()).substr(0, 16));
+    o.folder = work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16),
+                                       options_.effort.n_compensation_windows));
     o.n_threads = options_.n_threads;
     auto windows = std::span(text_.windows).subspan(n_verify_);
     windows = windows.first(std::min(windows.size(), options_.effort.n_compensation_windows));
@@ -450,18 +441,6 @@ class FitRun {
     return j;
   }
 
-  // Output errors of the best plan's matrices with and without feedback, on the text that it was made from.
-  nlohmann::json compensation_report() const {
-    nlohmann::json j = {{"tokens", compensation_.n_tokens}, {"tensors", nlohmann::json::array()}};
-    for (const CompensatedTensor& t : compensation_.tensors)
-      j["tensors"].push_back({{"name", t.name},
-                              {"type", to_string(t.type)},
-                              {"compensated", t.is_compensated},
-                              {"output_error", t.error},
-                              {"output_error_nearest", t.nearest_error}});
-    return j;
-  }
-
   nlohmann::json make_report() const {
     nlohmann::json j;
     j["schema"] = 1;
@@ -513,7 +492,8 @@ class FitRun {
       j["verified"].push_back(to_json(rival.judged));
       j["verified"].back()["name"] = rival.plan.name;
     }
-    if (compensated_) j["compensation"] = compensation_report();
+    if (compensated_)
+      j["compensation"] = {{"tokens", compensation_.n_tokens}, {"tensors", to_json(compensation_.tensors)}};
     j["generation"] = {{"answers", generation_.answers},
                        {"empty", generation_.n_empty},
                        {"looping", generation_.n_looping},

@@ -7,7 +7,7 @@
 #include "core/base/content_hash.h"
 #include "core/base/output_file.h"
 #include "recipes/calibration_text.h"
-#include "recipes/compress/compensated_tensors.h"
+#include "recipes/compensation_report.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_work.h"
 #include "recipes/stored_model.h"
@@ -18,31 +18,6 @@ namespace {
 constexpr size_t kFewestWindows = 8;
 // Version of what the work folder holds; raise it when the same input gives another result.
 constexpr const char* kWorkVersion = "gptq 1";
-
-// Drawn from the model, and kept in the work folder.
-Result<CalibrationText> drawn_text(std::shared_ptr<const GgufFile> source, const Tokenizer& tokenizer,
-                                   const GptqModelOptions& options, const FitWork& work,
-                                   const Progress& progress) {
-  EDGELLM_ASSIGN_OR_RETURN(
-      std::unique_ptr<Decoder> decoder,
-      Decoder::load(source, {.n_threads = options.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
-  EDGELLM_ASSIGN_OR_RETURN(std::string drawn,
-                           draw_text(*decoder, tokenizer, options.n_windows * options.n_window_tokens,
-                                     work.model_folder() / "drawn.jsonl", progress));
-  return cut_calibration_text(drawn, "drawn from the model itself", tokenizer, options.n_window_tokens,
-                              kFewestWindows);
-}
-
-nlohmann::json tensor_report(const Compensation& compensation) {
-  nlohmann::json tensors = nlohmann::json::array();
-  for (const CompensatedTensor& t : compensation.tensors)
-    tensors.push_back({{"name", t.name},
-                       {"type", to_string(t.type)},
-                       {"compensated", t.is_compensated},
-                       {"output_error", t.error},
-                       {"output_error_nearest", t.nearest_error}});
-  return tensors;
-}
 
 // Geometric mean of the tensors' output errors beside rounding to nearest's.
 double mean_ratio(const Compensation& compensation) {
@@ -76,12 +51,13 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   const bool is_new_work = !std::filesystem::exists(root, code);
   EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash + kWorkVersion)));
   if (options.calibrate.empty()) {
-    EDGELLM_ASSIGN_OR_RETURN(text, drawn_text(source, tokenizer, options, work, progress));
+    DrawnText wanted = {options.n_windows, options.n_window_tokens, kFewestWindows,
+                        work.model_folder() / "drawn.jsonl", options.n_threads};
+    EDGELLM_ASSIGN_OR_RETURN(text, draw_calibration_text(source, tokenizer, wanted, progress));
   }
   text.windows.resize(std::min(text.windows.size(), options.n_windows));
-  nlohmann::json key = {{"text", text.hash}, {"windows", text.windows.size()}, {"damping", options.damping}};
-  for (const auto& [name, type] : plan.types) key["types"][name] = to_string(type);
-  EDGELLM_RETURN_IF_ERROR(work.enter_text(hash_text(key.dump())));
+  EDGELLM_RETURN_IF_ERROR(work.enter_text(hash_text(
+      fmt::format("{} {} {} {}", plan_hash(plan), text.hash, text.windows.size(), options.damping))));
 
   CompensationOptions compensation;
   compensation.folder = work.file("tensors");
@@ -115,7 +91,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
                              {"window_tokens", text.n_context},
                              {"hash", text.hash}}},
                            {"mean_error_ratio", mean_ratio(done)},
-                           {"tensors", tensor_report(done)},
+                           {"tensors", to_json(done.tensors)},
                            {"seconds", monotonic_seconds() - started}};
   if (options.work.empty()) work.remove();
   return report;

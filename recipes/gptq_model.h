@@ -20,7 +20,7 @@ struct GptqModelOptions {
   size_t n_windows = 128;                        // of calibration; fewer where the text has no more
   size_t n_window_tokens = 256;
   double damping = 0;         // of the mean of H's diagonal; 0: the method's own
-  uint64_t memory_limit = 0;  // bytes of the calibration; 0: none
+  uint64_t memory_limit = 0;  // as of CompensationOptions; 0: none
   // Beside which everything that a stopped run finished lies; removed in the end. Empty: OUTPUT.work.
   std::filesystem::path work;
   size_t n_threads = 0;

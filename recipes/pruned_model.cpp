@@ -77,14 +77,8 @@ Status PrunedModel::read_text(const PruneOptions& options, const Progress& progr
   }
   EDGELLM_ASSIGN_OR_RETURN(folder_, make_folder(options.output));
   if (options.calibrate.empty()) {
-    EDGELLM_ASSIGN_OR_RETURN(
-        std::unique_ptr<Decoder> decoder,
-        Decoder::load(source_, {.n_threads = n_threads_, .n_logit_rows = 16, .batch_invariant = true}));
-    EDGELLM_ASSIGN_OR_RETURN(
-        std::string drawn,
-        draw_text(*decoder, *tokenizer_, kDrawnWindows * kWindowTokens, folder_ / "drawn.jsonl", progress));
-    EDGELLM_ASSIGN_OR_RETURN(text_, cut_calibration_text(drawn, "drawn from the model itself", *tokenizer_,
-                                                         kWindowTokens, kFewestWindows));
+    DrawnText wanted = {kDrawnWindows, kWindowTokens, kFewestWindows, folder_ / "drawn.jsonl", n_threads_};
+    EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(source_, *tokenizer_, wanted, progress));
   }
   // Windows are in random order. Statistics and search may share theirs; those judged on are kept apart.
   size_t n = text_.windows.size(), n_judged = std::min(kJudgedWindows, n / 4);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/arch/architecture.h"
+#include "core/base/content_hash.h"
 #include "core/base/output_file.h"
 #include "recipes/tensor_encoding.h"
 
@@ -34,6 +35,13 @@ MetadataValue without_layers(const MetadataValue& value, const std::set<uint32_t
 
 bool is_writable(const TensorTypeInfo& type) {
   return type.encode && type.decode && type.type != TensorType::Q8_K;
+}
+
+std::string plan_hash(const QuantizationPlan& plan) {
+  std::string all;
+  for (const auto& [name, type] : plan.types) all += fmt::format("{} {}\n", name, to_string(type));
+  for (uint32_t layer : plan.dropped_layers) all += fmt::format("without {}\n", layer);
+  return hash_text(all);
 }
 
 bool has_tied_embedding(const GgufFile& source) {

@@ -28,6 +28,8 @@ struct QuantizationPlan {
   uint32_t file_type = 0;                   // general.file_type
 };
 
+// Of everything that decides the plan's file besides the source, file_type apart.
+std::string plan_hash(const QuantizationPlan& plan);
 // The plan of a preset for this model. Error for an unknown architecture.
 Result<QuantizationPlan> preset_plan(const GgufFile& source, const Preset& preset);
 // The tied embedding is the output matrix too.

@@ -49,20 +49,14 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
   return write_text_file(o.json, report.dump(2) + "\n");
 }
 
-Status check_method(const Options& o) {
+Status check_method(const Options& o, const CLI::App& gptq) {
   if (o.method == "gptq") return need_torch("'edgellm quantize --method gptq'");
-  const std::pair<bool, const char*> only_gptq[] = {{!o.calibrate.empty(), "--calibrate"},
-                                                    {!o.work.empty(), "--work"},
-                                                    {!o.json.empty(), "--json"},
-                                                    {!o.memory.empty(), "--calibration-memory"},
-                                                    {o.gptq.damping > 0, "--damping"}};
-  for (const auto& [given, name] : only_gptq)
-    if (given) return Error{fmt::format("{} goes with --method gptq", name)};
+  for (const CLI::Option* option : gptq.get_options())
+    if (option->count()) return Error{fmt::format("{} goes with --method gptq", option->get_name())};
   return {};
 }
 
 Status quantize(const Options& o) {
-  EDGELLM_RETURN_IF_ERROR(check_method(o));
   std::vector<std::filesystem::path> inputs = {o.importance, o.types};
   inputs.insert(inputs.end(), o.calibrate.begin(), o.calibrate.end());
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, inputs));
@@ -130,8 +124,11 @@ void add_quantize(CLI::App& app, Status& status) {
   gptq->add_option("--damping", o->gptq.damping,
                    "share of the mean of H's diagonal that is added to it (default: 0.1)")
       ->check(CLI::Range(1e-6, 10.0));
-  gptq->add_option("--calibration-memory", o->memory,
-                   "bytes the calibration may take, as 4GB; more goes to disk (default: no limit)");
+  gptq->add_option(
+          "--calibration-memory", o->memory,
+          "bytes the calibration may take, as 4GB; more goes to disk (default: no limit). The statistics "
+          "and the rounding of one matrix come on top")
+      ->check(byte_size_check());
   gptq->add_option("--work", o->work, "folder for what a stopped run goes on from (default: OUTPUT.work)");
   gptq->add_option("--json", o->json, "also write the errors of all tensors to this file");
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
@@ -143,7 +140,10 @@ void add_quantize(CLI::App& app, Status& status) {
       "  edgellm quantize model-f16.gguf --type Q3_K_M --method gptq --calibrate text.txt -o model-q3.gguf\n"
       "  edgellm quantize model-f16.gguf --types my-types.txt --type Q4_K_M -o model-mixed.gguf\n"
       "  edgellm quantize model-f16.gguf --types model-2gb.gguf.json -o model-again.gguf");
-  command->callback([o, &status] { status = quantize(*o); });
+  command->callback([o, gptq, &status] {
+    status = check_method(*o, *gptq);
+    if (status.ok()) status = quantize(*o);
+  });
 }
 
 }  // namespace edgellm

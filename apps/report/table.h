@@ -63,8 +63,7 @@ struct Table {
 };
 
 // Marks in every column the best of the rows of one scope (and model), and what is shown as the same figure.
-// A figure without a rival, or the same in
-// every row, is not marked.
+// A figure without a rival, or the same in every row, is not marked.
 void mark_best(Table& table);
 
 // As people read it; a dash when absent.

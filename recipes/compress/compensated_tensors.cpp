@@ -3,17 +3,18 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "compress/calibrate/calibration.h"
 #include "compress/quantize/gptq.h"
 #include "compress/torch_model/torch_call.h"
 #include "compress/torch_model/torch_threads.h"
 #include "compress/torch_model/torch_weights.h"
-#include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "recipes/candidate_store.h"
+#include "recipes/compensation_report.h"
+#include "recipes/role_tensor.h"
 
 namespace edgellm {
 namespace {
@@ -23,34 +24,13 @@ constexpr int64_t kWeightsPerPart = int64_t{1} << 25;
 // A tied embedding's rows are looked up as often as they are multiplied with: H and the identity weigh alike.
 constexpr double kTiedDamping = 1.0;
 
-nlohmann::json to_json(const CompensatedTensor& t) {
-  return {{"name", t.name},
-          {"type", to_string(t.type)},
-          {"error", t.error},
-          {"nearest_error", t.nearest_error},
-          {"compensated", t.is_compensated}};
-}
-
 // What earlier runs finished: a line each; a torn last line is left out.
 std::map<std::string, CompensatedTensor> read_log(const std::filesystem::path& log) {
   std::map<std::string, CompensatedTensor> known;
   std::ifstream in(log);
-  for (std::string line; std::getline(in, line);) {
-    auto row = nlohmann::json::parse(line, nullptr, false);
-    if (!row.is_object()) continue;
-    try {
-      CompensatedTensor t;
-      t.name = row.at("name");
-      const TensorTypeInfo* type = find_tensor_type(row.at("type").get<std::string>());
-      if (!type) continue;
-      t.type = type->type;
-      t.error = row.at("error");
-      t.nearest_error = row.at("nearest_error");
-      t.is_compensated = row.at("compensated");
-      known[t.name] = t;
-    } catch (const nlohmann::json::exception&) {
-    }
-  }
+  for (std::string line; std::getline(in, line);)
+    if (auto tensor = compensated_tensor_from(nlohmann::json::parse(line, nullptr, false)))
+      known[tensor->name] = *tensor;
   return known;
 }
 
@@ -70,25 +50,25 @@ class CompensationRun {
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
     known_ = read_log(log_path());
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, {}));
-    double n_weights = 0;
-    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
-      for (TensorRole role : layer_matrix_roles())
-        if (const GgufTensor* tensor = tensor_to_round(role, layer)) n_weights += double(tensor->n_values());
     const GgufTensor* head = head_to_round();
-    if (head) n_weights += double(head->n_values());
-    meter_.emplace(progress_, "rounding with feedback", n_weights);
-
     CalibrationOptions calibration;
     calibration.roles = {};
     calibration.memory_limit = options_.memory_limit;
     calibration.work_folder = options_.folder;
-    calibration.key = plan_key();
+    calibration.key = fmt::format("{} {}", plan_hash(plan_), options_.damping);
     CalibrationCallbacks callbacks;
-    callbacks.on_layer = [&](LayerCalibration& layer) { return round_layer(layer); };
-    if (head) callbacks.on_head = [&](HeadCalibration& states) { return round_head(*head, states); };
+    callbacks.on_layer = [&](LayerCalibration& layer) {
+      begin_progress(layer.number());
+      return round_layer(layer);
+    };
+    if (head)
+      callbacks.on_head = [&](HeadCalibration& states) {
+        begin_progress(model_->n_layers());
+        return round_head(*head, states);
+      };
     auto done = calibrate(*model_, windows_, calibration, callbacks, {});
     if (!done.ok()) return done.error();
-    meter_->finish();
+    if (meter_) meter_->finish();
     Compensation found;
     for (auto& [name, tensor] : known_) found.tensors.push_back(tensor);
     found.n_tokens = windows_.size() * windows_[0].size();
@@ -98,10 +78,16 @@ class CompensationRun {
  private:
   std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }
 
-  std::string plan_key() const {
-    nlohmann::json key = {{"dropped", plan_.dropped_layers}, {"damping", options_.damping}};
-    for (const auto& [name, type] : plan_.types) key["types"][name] = to_string(type);
-    return hash_text(key.dump());
+  // Once, when it is known at which layer an earlier run stopped.
+  void begin_progress(uint32_t first_layer) {
+    if (meter_) return;
+    double n_weights = 0, n_done = 0;
+    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
+      for (TensorRole role : layer_matrix_roles())
+        if (const GgufTensor* tensor = tensor_to_round(role, layer))
+          (layer < first_layer ? n_done : n_weights) += double(tensor->n_values());
+    if (const GgufTensor* head = head_to_round()) n_weights += double(head->n_values());
+    meter_.emplace(progress_, "rounding with feedback", n_weights + n_done, n_done);
   }
 
   double damping() const { return options_.damping > 0 ? options_.damping : kGptqDamping; }
@@ -115,9 +101,7 @@ class CompensationRun {
 
   const GgufTensor* tensor_to_round(TensorRole role, uint32_t layer) const {
     if (plan_.dropped_layers.contains(layer)) return nullptr;
-    for (const TensorRule& rule : model_->hyperparameters().architecture->tensors)
-      if (rule.role == role) return with_new_type(source_->find(tensor_name(rule.gguf_name, layer)));
-    return nullptr;
+    return with_new_type(find_tensor(*source_, model_->hyperparameters(), role, layer));
   }
 
   const GgufTensor* head_to_round() const {

@@ -21,9 +21,11 @@ struct CompensationOptions {
   // missing. What a stopped run finished in it is not done again, so it must belong to this source, plan and
   // text.
   std::filesystem::path folder;
-  double damping = 0;         // of the mean of H's diagonal; 0: compress/quantize's own
-  uint64_t memory_limit = 0;  // bytes of the calibration (compress/calibrate); 0: none
-  size_t n_threads = 0;       // 0: one per usable core
+  double damping = 0;  // of the mean of H's diagonal; 0: compress/quantize's own
+  // Bytes of the calibration's layer, states and intermediate values; 0: none. The statistics of a matrix and
+  // the solver come on top: about 16 bytes a pair of its columns, and as many a weight.
+  uint64_t memory_limit = 0;
+  size_t n_threads = 0;  // 0: one per usable core
 };
 
 // Output errors are relative to the output of the original weights: tr((W - Q) H (W - Q)^T) / tr(W H W^T).

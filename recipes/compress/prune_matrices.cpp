@@ -42,13 +42,6 @@ Result<nlohmann::json> prune_matrices(const PruneOptions& options, const Progres
   return torch_call("prune", [&] { return run(options, progress); });
 }
 
-const GgufTensor* find_tensor(const GgufFile& source, const Hyperparameters& model, TensorRole role,
-                              uint32_t layer) {
-  for (const TensorRule& rule : model.architecture->tensors)
-    if (rule.role == role) return source.find(tensor_name(rule.gguf_name, layer));
-  return nullptr;
-}
-
 at::Tensor decoded(const GgufTensor& tensor) {
   at::Tensor values = at::empty({int64_t(tensor.n_rows()), int64_t(tensor.n_columns())}, at::kFloat);
   decode_rows(tensor, 0, tensor.n_rows(), values.data_ptr<float>());

@@ -7,6 +7,7 @@
 
 #include "recipes/edit_store.h"
 #include "recipes/pruned_model.h"
+#include "recipes/role_tensor.h"
 
 namespace edgellm {
 
@@ -23,10 +24,7 @@ Status prune_single_weights(const PruneStep& step);  // magnitude, wanda, sparse
 Status prune_ffn_channels(const PruneStep& step);
 Status prune_and_replace(const PruneStep& step);  // replace-me
 
-// The tensor of a role in a layer; null where the family or the file has none.
-const GgufTensor* find_tensor(const GgufFile& source, const Hyperparameters& model, TensorRole role,
-                              uint32_t layer);
-// Its weights, [n_rows, n_columns], float; a vector is one row.
+// A tensor's weights, [n_rows, n_columns], float; a vector is one row.
 at::Tensor decoded(const GgufTensor& tensor);
 inline std::span<const float> values_of(const at::Tensor& contiguous) {
   return {contiguous.data_ptr<float>(), size_t(contiguous.numel())};

@@ -47,8 +47,13 @@ TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
   expect_refused(quantize({"--calibrate", "gone.txt"}), {"gone.txt"});
   expect_refused(quantize({"--calibrate", "text.txt", "--calibration-memory", "10KB"}),
                  {"bytes of memory are not enough", "would do"});
-  for (std::vector<std::string> option :
-       {std::vector<std::string>{"--calibrate", "text.txt"}, {"--damping", "0.1"}, {"--json", "e.json"}}) {
+  for (std::vector<std::string> option : {std::vector<std::string>{"--calibrate", "text.txt"},
+                                          {"--damping", "0.1"},
+                                          {"--json", "e.json"},
+                                          {"--windows", "16"},
+                                          {"--window-tokens", "32"},
+                                          {"--work", "w"},
+                                          {"--calibration-memory", "1GB"}}) {
     std::vector<std::string> command = {"quantize", "model.gguf", "--type", "Q4_0", "-o", "out.gguf"};
     command.insert(command.end(), option.begin(), option.end());
     expect_refused(command, {option[0], "--method gptq"});
