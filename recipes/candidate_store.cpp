@@ -14,7 +14,7 @@ std::filesystem::path CandidateStore::path_of(const std::filesystem::path& folde
 }
 
 Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor, TensorType type) {
-  if (type == tensor.type) return tensor.data;
+  if (type == tensor.type && !changed_.contains(tensor.name)) return tensor.data;
   auto found = files_.find({tensor.name, type});
   if (found != files_.end()) return found->second.bytes();
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -28,8 +29,11 @@ class CandidateStore {
   static std::filesystem::path path_of(const std::filesystem::path& folder, const std::string& tensor,
                                        TensorType type);
 
+  // The folder holds this tensor changed by other means, in its own type too.
+  void use_changed(const std::string& tensor) { changed_.insert(tensor); }
+
   // The tensor's data in `type`, mapped; valid until the store ends. The source's own data when the type is
-  // its own.
+  // its own and it is not changed.
   Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);
 
   // Gives back the resident pages of one encoding, or of everything handed out.
@@ -42,6 +46,7 @@ class CandidateStore {
   const ImportanceMatrix* importance_;
   ThreadPool& threads_;
   std::map<std::pair<std::string, TensorType>, MappedFile> files_;
+  std::set<std::string> changed_;
 };
 
 }  // namespace edgellm

@@ -21,6 +21,7 @@
 #include "recipes/plan_search.h"
 #include "recipes/stored_model.h"
 #include "recipes/tensor_encoding.h"
+#include "recipes/training_report.h"
 #include "runtime/decode/run_memory.h"
 
 namespace edgellm {
@@ -33,6 +34,7 @@ constexpr size_t kFirstScoredRow =
 constexpr const char* kWorkVersion = "2";
 // What is added to the name of a plan that was rounded with feedback.
 constexpr const char* kCompensated = ", compensated";
+constexpr const char* kTrained = ", trained";
 
 struct Judged {
   double kl = 0, kl_error = 0, percentile_99 = 0, same_top = 1, perplexity = 0;
@@ -78,6 +80,13 @@ class FitRun {
   }
 
  private:
+  struct JudgedPlan {
+    MeasuredPlan plan;
+    Judged judged;
+    CandidateStore* store = nullptr;  // that has its tensors, in `folder`
+    std::filesystem::path folder;
+  };
+
   std::filesystem::path report_path() const { return options_.output.string() + ".json"; }
 
   std::filesystem::path work_root() const {
@@ -206,12 +215,16 @@ class FitRun {
     return write_device_profile(*profile_, path);
   }
 
-  Status load_original() {
+  RuntimeModelOptions model_options() const {
     RuntimeModelOptions o;
     o.n_context = o.n_batch = options_.effort.n_window_tokens;
     o.n_threads = threads_.n_threads();
     o.n_logit_rows = 64;
-    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, o));
+    return o;
+  }
+
+  Status load_original() {
+    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, model_options()));
     return {};
   }
 
@@ -338,10 +351,15 @@ class FitRun {
   Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
     MeasuredModel measured(*model_, *source_, store);
     EDGELLM_RETURN_IF_ERROR(measured.apply(plan));
-    EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
-                             measure_divergence(*model_, verify_text_, *verify_reference_, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(Judged judged, judged_on(*model_));
     measured.restore();
     store.give_back();
+    return judged;
+  }
+
+  Result<Judged> judged_on(LanguageModel& model) {
+    EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
+                             measure_divergence(model, verify_text_, *verify_reference_, progress_));
     return Judged{d.mean_kl, d.standard_error, d.percentile_99_kl, d.same_top, d.perplexity.perplexity};
   }
 
@@ -356,11 +374,13 @@ class FitRun {
     rivals.resize(std::min<size_t>(rivals.size(), 2));
     for (const MeasuredPlan& rival : rivals) {
       EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan, *store_));
-      judged_.push_back({rival, judged, store_.get()});
+      judged_.push_back({rival, judged, store_.get(), work_->file("tensors")});
     }
     auto by_kl = [](const JudgedPlan& a, const JudgedPlan& b) { return a.judged.kl < b.judged.kl; };
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
     if (options_.effort.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate(judged_.front().plan));
+    std::stable_sort(judged_.begin(), judged_.end(), by_kl);
+    if (options_.effort.n_training_epochs) EDGELLM_RETURN_IF_ERROR(train(judged_.front()));
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
     for (const JudgedPlan& rival : judged_) {
       clock_.begin("writing");
@@ -386,14 +406,51 @@ class FitRun {
     o.folder = work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16),
                                        options_.effort.n_compensation_windows));
     o.n_threads = options_.n_threads;
-    auto windows = std::span(text_.windows).subspan(n_verify_);
-    windows = windows.first(std::min(windows.size(), options_.effort.n_compensation_windows));
-    EDGELLM_ASSIGN_OR_RETURN(compensation_, compensate_tensors(source_, plan.plan, windows, o, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(compensation_,
+                             compensate_tensors(source_, plan.plan, compress_windows(), o, progress_));
     compensated_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
     clock_.begin("verifying");
     EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(plan.plan, *compensated_));
     plan.name += kCompensated;
-    judged_.push_back({std::move(plan), judged, compensated_.get()});
+    judged_.push_back({std::move(plan), judged, compensated_.get(), o.folder});
+    return {};
+  }
+
+  // Of the text that nothing is judged by.
+  std::span<const std::vector<Token>> compress_windows() const {
+    auto windows = std::span(text_.windows).subspan(n_verify_);
+    return windows.first(std::min(windows.size(), options_.effort.n_compensation_windows));
+  }
+
+  // The best encoding with what its grids store trained towards the original, as a further rival. Norms
+  // change too, so it is judged as the file it would be.
+  Status train(JudgedPlan rival) {
+    clock_.begin("training on the grid");
+    GridTrainingOptions o;
+    o.encoded = rival.folder;
+    o.folder = rival.folder;
+    o.folder += fmt::format("-trained-{}", options_.effort.n_training_epochs);
+    o.n_epochs = options_.effort.n_training_epochs;
+    o.n_threads = options_.n_threads;
+    EDGELLM_ASSIGN_OR_RETURN(training_,
+                             train_tensors(source_, rival.plan.plan, compress_windows(), o, progress_));
+    if (!training_->best_epoch) return {};
+    clock_.begin("verifying");
+    trained_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
+    for (const std::string& name : training_->changed) trained_->use_changed(name);
+    const std::filesystem::path path = work_->file("trained.gguf");
+    EDGELLM_RETURN_IF_ERROR(write_stored_model(*source_, rival.plan.plan, *trained_, path, progress_));
+    {
+      EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(path));
+      EDGELLM_ASSIGN_OR_RETURN(auto model, RuntimeLanguageModel::load(
+                                               std::make_shared<GgufFile>(std::move(file)), model_options()));
+      EDGELLM_ASSIGN_OR_RETURN(rival.judged, judged_on(*model));
+    }
+    std::error_code code;
+    std::filesystem::remove(path, code);
+    rival.plan.name += kTrained;
+    rival.store = trained_.get();
+    judged_.push_back(std::move(rival));
     return {};
   }
 
@@ -494,6 +551,7 @@ class FitRun {
     }
     if (compensated_)
       j["compensation"] = {{"tokens", compensation_.n_tokens}, {"tensors", to_json(compensation_.tensors)}};
+    if (training_) j["training"] = to_json(*training_);
     j["generation"] = {{"answers", generation_.answers},
                        {"empty", generation_.n_empty},
                        {"looping", generation_.n_looping},
@@ -528,14 +586,10 @@ class FitRun {
   std::unique_ptr<CandidateStore> store_;
   std::unique_ptr<MeasuredModel> measured_;
   PlanSearchResult searched_;
-  struct JudgedPlan {
-    MeasuredPlan plan;
-    Judged judged;
-    CandidateStore* store = nullptr;  // that has its tensors
-  };
   std::vector<JudgedPlan> judged_;
   Compensation compensation_;
-  std::unique_ptr<CandidateStore> compensated_;
+  std::unique_ptr<CandidateStore> compensated_, trained_;
+  std::optional<GridTraining> training_;
   MeasuredPlan chosen_;
   GenerationCheck generation_;
   MeasuredRun run_before_, run_after_;

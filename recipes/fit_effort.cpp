@@ -10,6 +10,7 @@ Result<FitEffort> fit_effort(std::string_view name) {
   effort.n_compensation_windows = 64;
   if (name == "balanced") return effort;
   effort.n_compensation_windows = 192;
+  effort.n_training_epochs = 1;
   effort.n_sensitivity_windows = 2;
   effort.n_search_windows = 16;
   effort.n_verify_windows = 16;

@@ -21,9 +21,12 @@ struct FitEffort {
   // Windows that the best plan is rounded with feedback on (recipes/compress/compensated_tensors.h). 0: it is
   // not, and no LibTorch is needed.
   size_t n_compensation_windows = 0;
+  // Times that the best encoding is then trained over the same windows (recipes/compress/trained_tensors.h).
+  size_t n_training_epochs = 0;
 };
 
-// "fast"; "balanced", which also compensates; "best", which searches longer and compensates on more text.
+// "fast"; "balanced", which also compensates; "best", which searches longer, compensates on more text and
+// trains.
 // Error lists them.
 Result<FitEffort> fit_effort(std::string_view name);
 

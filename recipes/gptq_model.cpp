@@ -8,9 +8,11 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_text.h"
 #include "recipes/compensation_report.h"
+#include "recipes/compress/trained_tensors.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_work.h"
 #include "recipes/stored_model.h"
+#include "recipes/training_report.h"
 
 namespace edgellm {
 namespace {
@@ -73,8 +75,21 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   }
   const Compensation& done = *compensated;
   ThreadPool threads(options.n_threads);
+  std::optional<GridTraining> training;
+  if (options.n_training_epochs) {
+    GridTrainingOptions o;
+    o.encoded = compensation.folder;
+    o.folder = work.file(fmt::format("trained-{}", options.n_training_epochs));
+    o.n_epochs = options.n_training_epochs;
+    o.memory_limit = options.memory_limit;
+    o.n_threads = options.n_threads;
+    EDGELLM_ASSIGN_OR_RETURN(training, train_tensors(source, plan, text.windows, o, progress));
+    if (training->best_epoch) compensation.folder = o.folder;
+  }
   {
     CandidateStore store(compensation.folder, *source, importance, threads);
+    if (training)
+      for (const std::string& name : training->changed) store.use_changed(name);
     EDGELLM_RETURN_IF_ERROR(write_stored_model(*source, plan, store, options.output, progress));
   }
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*source, plan));
@@ -93,6 +108,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
                            {"mean_error_ratio", mean_ratio(done)},
                            {"tensors", to_json(done.tensors)},
                            {"seconds", monotonic_seconds() - started}};
+  if (training) report["training"] = to_json(*training);
   if (options.work.empty()) work.remove();
   return report;
 }

@@ -12,8 +12,9 @@ set -euo pipefail
 build_packages=(make cmake ninja-build g++ pkg-config nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev
   libxxhash-dev libseccomp-dev libcli11-dev libedit-dev)
 quickstart_packages=(python3-pip unzip)
-# Without OpenBLAS the distribution's LibTorch multiplies matrices with the reference BLAS, many times slower.
-compress_packages=(libtorch-dev libopenblas0-pthread)
+# Without OpenBLAS the distribution's LibTorch multiplies matrices with the reference BLAS, many times slower. With
+# threads of its own OpenBLAS fights for the cores with LibTorch's, which are OpenMP's.
+compress_packages=(libtorch-dev libopenblas0-openmp)
 test_packages=(libgtest-dev ccache python3)
 # Another CPU's compiler, libraries and emulator; a machine that is arm64 itself tests its kernels directly.
 cross_packages=(g++-aarch64-linux-gnu libfmt-dev:arm64 libpcre2-dev:arm64 libutf8proc-dev:arm64 libxxhash-dev:arm64

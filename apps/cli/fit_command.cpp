@@ -175,7 +175,8 @@ void add_fit(CLI::App& app, Status& status) {
       ->add_option(
           "--effort", o->effort,
           "fast; balanced: the best plan's rounding errors are also fed back (GPTQ; needs LibTorch); "
-          "best: a longer search, and feedback on three times the text")
+          "best: a longer search, feedback on three times the text, and training of what the formats store "
+          "beside their levels")
       ->capture_default_str()
       ->check(CLI::IsMember({"fast", "balanced", "best"}));
   command->add_option("--calibrate", o->calibrate,

@@ -45,6 +45,11 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
   fmt::print(stderr,
              "GPTQ: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              report["mean_error_ratio"].get<double>());
+  if (report.contains("training"))
+    fmt::print(
+        stderr, "training: KL on text held back {:.4f} before, {:.4f} {}\n",
+        report["training"]["held_kl_before"].get<double>(), report["training"]["held_kl"].get<double>(),
+        report["training"]["best_epoch"] == 0 ? "after: no epoch helped, nothing is changed" : "after");
   if (o.json.empty()) return {};
   return write_text_file(o.json, report.dump(2) + "\n");
 }
@@ -124,6 +129,10 @@ void add_quantize(CLI::App& app, Status& status) {
   gptq->add_option("--damping", o->gptq.damping,
                    "share of the mean of H's diagonal that is added to it (default: 0.1)")
       ->check(CLI::Range(1e-6, 10.0));
+  gptq->add_option("--train-epochs", o->gptq.n_training_epochs,
+                   "then train scales, minima, norms and biases on the same text, so many times over it; "
+                   "kept where text held back says it helped (default: 0)")
+      ->check(CLI::Range(size_t{0}, size_t{100}));
   gptq->add_option(
           "--calibration-memory", o->memory,
           "bytes the calibration may take, as 4GB; more goes to disk (default: no limit). The statistics "
@@ -138,6 +147,7 @@ void add_quantize(CLI::App& app, Status& status) {
       "  edgellm importance model-f16.gguf --text text.txt -o importance.gguf\n"
       "  edgellm quantize model-f16.gguf --type Q3_K_M --importance importance.gguf -o model-q3.gguf\n"
       "  edgellm quantize model-f16.gguf --type Q3_K_M --method gptq --calibrate text.txt -o model-q3.gguf\n"
+      "  edgellm quantize model-f16.gguf --type Q2_K --method gptq --train-epochs 2 -o model-q2.gguf\n"
       "  edgellm quantize model-f16.gguf --types my-types.txt --type Q4_K_M -o model-mixed.gguf\n"
       "  edgellm quantize model-f16.gguf --types model-2gb.gguf.json -o model-again.gguf");
   command->callback([o, gptq, &status] {

@@ -1,6 +1,7 @@
 #include "apps/cli/torch_program.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
@@ -30,6 +31,8 @@ Status need_torch(std::string_view what) {
         "(scripts/install_packages.sh compress) and build the target edgellm-torch, or configure with "
         "-DEDGELLM_TORCH=ON and your own LibTorch's folder in CMAKE_PREFIX_PATH",
         what, folder.string())};
+  // OpenMP's threads spin while they wait, on cores that the threads of an OpenBLAS without OpenMP want.
+  ::setenv("OMP_WAIT_POLICY", "passive", 0);
   ::execv(program.c_str(), arguments);
   return Error{
       fmt::format("{} needs LibTorch: cannot run {}: {}", what, program.string(), std::strerror(errno))};

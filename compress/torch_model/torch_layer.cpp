@@ -68,6 +68,16 @@ at::Tensor torch_rms_norm(const at::Tensor& x, const at::Tensor& weight, double 
 
 Result<TorchLayer> TorchLayer::load(const GgufFile& file, const Hyperparameters& h, uint32_t number,
                                     const TorchCompute& compute) {
+  return load_some(file, h, number, compute, true);
+}
+
+Result<TorchLayer> TorchLayer::load_vectors(const GgufFile& file, const Hyperparameters& h, uint32_t number,
+                                            const TorchCompute& compute) {
+  return load_some(file, h, number, compute, false);
+}
+
+Result<TorchLayer> TorchLayer::load_some(const GgufFile& file, const Hyperparameters& h, uint32_t number,
+                                         const TorchCompute& compute, bool with_matrices) {
   TorchLayer layer;
   layer.number_ = number;
   layer.compute_ = compute;
@@ -85,6 +95,7 @@ Result<TorchLayer> TorchLayer::load(const GgufFile& file, const Hyperparameters&
   TorchCompute in_float = {compute.device, at::kFloat};
   for (const TensorRule& rule : h.architecture->tensors) {
     if (rule.gguf_name.find("{}") == std::string_view::npos) continue;
+    if (is_matrix(rule.role) && !with_matrices) continue;
     const GgufTensor* tensor = file.find(tensor_name(rule.gguf_name, number));
     if (!tensor) continue;
     EDGELLM_ASSIGN_OR_RETURN(layer.parameters_[size_t(rule.role)],

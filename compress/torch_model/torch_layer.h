@@ -49,6 +49,9 @@ class TorchLayer {
   // (TorchModel::open).
   static Result<TorchLayer> load(const GgufFile& file, const Hyperparameters& hyperparameters, uint32_t layer,
                                  const TorchCompute& compute);
+  // Norms and biases alone, for who has other matrices to set.
+  static Result<TorchLayer> load_vectors(const GgufFile& file, const Hyperparameters& hyperparameters,
+                                         uint32_t layer, const TorchCompute& compute);
 
   uint32_t number() const { return number_; }
   // Undefined where the layer has none. Matrices are [n_rows, n_columns], others [n_values].
@@ -83,6 +86,8 @@ class TorchLayer {
   at::Tensor ffn_branch(const at::Tensor& gated) const;
 
  private:
+  static Result<TorchLayer> load_some(const GgufFile& file, const Hyperparameters& hyperparameters,
+                                      uint32_t layer, const TorchCompute& compute, bool with_matrices);
   at::Tensor product(TensorRole matrix, TensorRole bias, const at::Tensor& x) const;
   at::Tensor heads(const at::Tensor& x, int64_t n_heads, TensorRole norm,
                    const TorchPositions& positions) const;

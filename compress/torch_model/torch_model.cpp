@@ -49,6 +49,11 @@ Result<TorchLayer> TorchModel::load_layer(uint32_t layer) const {
                     [&] { return TorchLayer::load(*file_, hyperparameters_, layer, compute_); });
 }
 
+Result<TorchLayer> TorchModel::load_vectors(uint32_t layer) const {
+  return torch_call(fmt::format("load layer {}", layer),
+                    [&] { return TorchLayer::load_vectors(*file_, hyperparameters_, layer, compute_); });
+}
+
 Result<TorchHead> TorchModel::load_head() const {
   return torch_call("load the output head", [&]() -> Result<TorchHead> {
     const Architecture& architecture = *hyperparameters_.architecture;
@@ -75,6 +80,12 @@ TorchPositions TorchModel::positions(int64_t n_tokens) const {
 }
 
 Result<at::Tensor> TorchModel::embed(std::span<const std::vector<Token>> windows) const {
+  return embed(windows,
+               *find_outside_layers(*file_, *hyperparameters_.architecture, TensorRole::token_embedding));
+}
+
+Result<at::Tensor> TorchModel::embed(std::span<const std::vector<Token>> windows,
+                                     const GgufTensor& table) const {
   std::vector<int64_t> rows;
   size_t n_tokens = windows.empty() ? 0 : windows[0].size();
   for (const std::vector<Token>& window : windows) {
@@ -90,9 +101,7 @@ Result<at::Tensor> TorchModel::embed(std::span<const std::vector<Token>> windows
   }
   if (rows.empty()) return Error{"embed: wanted at least one token, got none"};
   return torch_call("embed", [&]() -> Result<at::Tensor> {
-    const GgufTensor* table =
-        find_outside_layers(*file_, *hyperparameters_.architecture, TensorRole::token_embedding);
-    EDGELLM_ASSIGN_OR_RETURN(at::Tensor values, read_weight_rows(*table, rows));
+    EDGELLM_ASSIGN_OR_RETURN(at::Tensor values, read_weight_rows(table, rows));
     if (hyperparameters_.embedding_scale != 1) values.mul_(double(hyperparameters_.embedding_scale));
     return values.view({int64_t(windows.size()), int64_t(n_tokens), int64_t(hyperparameters_.n_embedding)})
         .to(compute_.device);

@@ -45,6 +45,8 @@ class TorchModel {
 
   // Decoded from the file now. Error when the memory is not there.
   Result<TorchLayer> load_layer(uint32_t layer) const;
+  // Its norms and biases alone.
+  Result<TorchLayer> load_vectors(uint32_t layer) const;
   Result<TorchHead> load_head() const;
   Result<at::Tensor> load_output_norm() const;  // [n_embedding], float
   TorchPositions positions(int64_t n_tokens) const;
@@ -53,6 +55,8 @@ class TorchModel {
   // rows are decoded. Error for windows of different lengths or without tokens, or a token outside the
   // vocabulary.
   Result<at::Tensor> embed(std::span<const std::vector<Token>> windows) const;
+  // The same from another table of the same shape.
+  Result<at::Tensor> embed(std::span<const std::vector<Token>> windows, const GgufTensor& table) const;
 
  private:
   TorchModel() = default;

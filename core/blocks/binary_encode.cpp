@@ -94,6 +94,13 @@ void pack_q2_0(const GridBlock& from, void* bytes) {
   std::memcpy(bytes, &block, sizeof(block));
 }
 
+void unpack_q2_0(const void* bytes, GridBlock& to) {
+  BlockQ2_0 block;
+  std::memcpy(&block, bytes, sizeof(block));
+  to = {.scale = block.scale, .min = 0, .run_scales = {}, .run_mins = {}, .codes = {}};
+  for (int i = 0; i < kValues; ++i) to.codes[i] = block.codes[i / 4] >> (2 * (i % 4)) & 3;
+}
+
 const Levels& levels_of_q2_0() {
   static constexpr Levels kLevels = {false, -1, 2, nullptr, 0};
   return kLevels;
@@ -101,8 +108,9 @@ const Levels& levels_of_q2_0() {
 
 }  // namespace
 
-const BlockGrid kQ2_0Grid = {TensorType::Q2_0,      64,       64,       1, 1, levels_of_q2_0, 0, 0, 0,
-                             BlockGrid::Min::kNone, fit_q2_0, pack_q2_0};
+const BlockGrid kQ2_0Grid = {TensorType::Q2_0, 64,        64,         1, 1,
+                             levels_of_q2_0,   0,         0,          0, BlockGrid::Min::kNone,
+                             fit_q2_0,         pack_q2_0, unpack_q2_0};
 
 void encode_q2_0(const float* values, const float* importance, void* blocks, size_t n_values) {
   encode_on_grid(kQ2_0Grid, values, importance, blocks, n_values);

@@ -47,6 +47,7 @@ struct BlockGrid {
   // differ.
   void (*fit)(const float* values, const float* weights, int n_blocks, bool thorough, GridBlock* blocks);
   void (*pack)(const GridBlock& block, void* bytes);
+  void (*unpack)(const void* bytes, GridBlock& block);
 
   int n_runs() const { return n_values / n_run_values; }
   int n_groups() const { return n_values / n_group_values; }

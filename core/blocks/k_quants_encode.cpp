@@ -36,6 +36,25 @@ void pack_halves(const uint8_t codes[256], int distance, uint8_t packed[128]) {
       packed[begin / 2 + i] = uint8_t((codes[begin + i] & 15) | (codes[begin + distance + i] & 15) << 4);
 }
 
+void unpack_bit_pairs(const uint8_t packed[64], int first_bit, uint8_t codes[256]) {
+  for (int i = 0; i < 256; ++i) {
+    int bits = packed[32 * (i / 128) + i % 32] >> (2 * (i / 32 % 4)) & 3;
+    codes[i] = uint8_t(codes[i] | bits << first_bit);
+  }
+}
+
+void unpack_high_bits(const uint8_t packed[32], int bit, uint8_t codes[256]) {
+  for (int i = 0; i < 256; ++i) codes[i] = uint8_t(codes[i] | (packed[i % 32] >> (i / 32) & 1) << bit);
+}
+
+void unpack_halves(const uint8_t packed[128], int distance, uint8_t codes[256]) {
+  for (int begin = 0; begin < 256; begin += 2 * distance)
+    for (int i = 0; i < distance; ++i) {
+      codes[begin + i] = packed[begin / 2 + i] & 15;
+      codes[begin + distance + i] = packed[begin / 2 + i] >> 4;
+    }
+}
+
 void take(const SubScalesAndMins& found, int n_runs, GridBlock& block) {
   block.scale = found.scale, block.min = found.min;
   for (int run = 0; run < n_runs; ++run) {
@@ -88,6 +107,15 @@ void pack_q2_k(const GridBlock& from, void* bytes) {
   std::memcpy(bytes, &block, sizeof(block));
 }
 
+void unpack_q2_k(const void* bytes, GridBlock& to) {
+  BlockQ2_K block;
+  std::memcpy(&block, bytes, sizeof(block));
+  to = {.scale = block.scale, .min = block.min, .run_scales = {}, .run_mins = {}, .codes = {}};
+  for (int run = 0; run < 16; ++run)
+    to.run_scales[run] = block.sub_scales[run] & 15, to.run_mins[run] = block.sub_scales[run] >> 4;
+  unpack_bit_pairs(block.codes, 0, to.codes);
+}
+
 void pack_q3_k(const GridBlock& from, void* bytes) {
   BlockQ3_K block = {};
   uint8_t scales[16];
@@ -97,6 +125,17 @@ void pack_q3_k(const GridBlock& from, void* bytes) {
   pack_bit_pairs(from.codes, 0, block.codes);
   pack_high_bits(from.codes, 2, block.high_bits);
   std::memcpy(bytes, &block, sizeof(block));
+}
+
+void unpack_q3_k(const void* bytes, GridBlock& to) {
+  BlockQ3_K block;
+  std::memcpy(&block, bytes, sizeof(block));
+  to = {.scale = block.scale, .min = 0, .run_scales = {}, .run_mins = {}, .codes = {}};
+  uint8_t scales[16];
+  unpack_q3_k_scales(block.sub_scales, scales);
+  for (int run = 0; run < 16; ++run) to.run_scales[run] = int16_t(scales[run] - 32);
+  unpack_bit_pairs(block.codes, 0, to.codes);
+  unpack_high_bits(block.high_bits, 2, to.codes);
 }
 
 // What Q4_K and Q5_K have in common.
@@ -112,15 +151,37 @@ Block packed_q4_q5(const GridBlock& from) {
   return block;
 }
 
+template <class Block>
+void unpack_q4_q5(const Block& block, GridBlock& to) {
+  to = {.scale = block.scale, .min = block.min, .run_scales = {}, .run_mins = {}, .codes = {}};
+  uint8_t scales[8], mins[8];
+  unpack_scales_and_mins(block.sub_scales, scales, mins);
+  for (int run = 0; run < 8; ++run) to.run_scales[run] = scales[run], to.run_mins[run] = mins[run];
+  unpack_halves(block.codes, 32, to.codes);
+}
+
 void pack_q4_k(const GridBlock& from, void* bytes) {
   auto block = packed_q4_q5<BlockQ4_K>(from);
   std::memcpy(bytes, &block, sizeof(block));
+}
+
+void unpack_q4_k(const void* bytes, GridBlock& to) {
+  BlockQ4_K block;
+  std::memcpy(&block, bytes, sizeof(block));
+  unpack_q4_q5(block, to);
 }
 
 void pack_q5_k(const GridBlock& from, void* bytes) {
   auto block = packed_q4_q5<BlockQ5_K>(from);
   pack_high_bits(from.codes, 4, block.high_bits);
   std::memcpy(bytes, &block, sizeof(block));
+}
+
+void unpack_q5_k(const void* bytes, GridBlock& to) {
+  BlockQ5_K block;
+  std::memcpy(&block, bytes, sizeof(block));
+  unpack_q4_q5(block, to);
+  unpack_high_bits(block.high_bits, 4, to.codes);
 }
 
 void pack_q6_k(const GridBlock& from, void* bytes) {
@@ -130,6 +191,15 @@ void pack_q6_k(const GridBlock& from, void* bytes) {
   pack_halves(from.codes, 64, block.low_bits);
   pack_bit_pairs(from.codes, 4, block.high_bits);
   std::memcpy(bytes, &block, sizeof(block));
+}
+
+void unpack_q6_k(const void* bytes, GridBlock& to) {
+  BlockQ6_K block;
+  std::memcpy(&block, bytes, sizeof(block));
+  to = {.scale = block.scale, .min = 0, .run_scales = {}, .run_mins = {}, .codes = {}};
+  for (int run = 0; run < 16; ++run) to.run_scales[run] = block.sub_scales[run];
+  unpack_halves(block.low_bits, 64, to.codes);
+  unpack_bit_pairs(block.high_bits, 4, to.codes);
 }
 
 void pack_iq4_xs(const GridBlock& from, void* bytes) {
@@ -144,10 +214,23 @@ void pack_iq4_xs(const GridBlock& from, void* bytes) {
   std::memcpy(bytes, &block, sizeof(block));
 }
 
+void unpack_iq4_xs(const void* bytes, GridBlock& to) {
+  BlockIQ4_XS block;
+  std::memcpy(&block, bytes, sizeof(block));
+  to = {.scale = block.scale, .min = 0, .run_scales = {}, .run_mins = {}, .codes = {}};
+  for (int run = 0; run < 8; ++run) {
+    int low = block.sub_scales_low[run / 2] >> (4 * (run % 2)) & 15,
+        high = block.sub_scales_high >> (2 * run) & 3;
+    to.run_scales[run] = int16_t((low | high << 4) - 32);
+  }
+  unpack_halves(block.codes, 16, to.codes);
+}
+
 }  // namespace
 
-const BlockGrid kQ2_KGrid = {TensorType::Q2_K,       256,      16,       1, 1, codes_to<3>, 0, 15, 15,
-                             BlockGrid::Min::kTaken, fit_q2_k, pack_q2_k};
+const BlockGrid kQ2_KGrid = {TensorType::Q2_K, 256,       16,         1,  1,
+                             codes_to<3>,      0,         15,         15, BlockGrid::Min::kTaken,
+                             fit_q2_k,         pack_q2_k, unpack_q2_k};
 const BlockGrid kQ3_KGrid = {TensorType::Q3_K,
                              256,
                              16,
@@ -159,11 +242,14 @@ const BlockGrid kQ3_KGrid = {TensorType::Q3_K,
                              0,
                              BlockGrid::Min::kNone,
                              fit_scales<signed_levels<3>, 16, -32, 31>,
-                             pack_q3_k};
-const BlockGrid kQ4_KGrid = {TensorType::Q4_K,       256,           32,       1, 1, codes_to<15>, 0, 63, 63,
-                             BlockGrid::Min::kTaken, fit_q4_q5<15>, pack_q4_k};
-const BlockGrid kQ5_KGrid = {TensorType::Q5_K,       256,           32,       1, 1, codes_to<31>, 0, 63, 63,
-                             BlockGrid::Min::kTaken, fit_q4_q5<31>, pack_q5_k};
+                             pack_q3_k,
+                             unpack_q3_k};
+const BlockGrid kQ4_KGrid = {TensorType::Q4_K, 256,       32,         1,  1,
+                             codes_to<15>,     0,         63,         63, BlockGrid::Min::kTaken,
+                             fit_q4_q5<15>,    pack_q4_k, unpack_q4_k};
+const BlockGrid kQ5_KGrid = {TensorType::Q5_K, 256,       32,         1,  1,
+                             codes_to<31>,     0,         63,         63, BlockGrid::Min::kTaken,
+                             fit_q4_q5<31>,    pack_q5_k, unpack_q5_k};
 const BlockGrid kQ6_KGrid = {TensorType::Q6_K,
                              256,
                              16,
@@ -175,7 +261,8 @@ const BlockGrid kQ6_KGrid = {TensorType::Q6_K,
                              0,
                              BlockGrid::Min::kNone,
                              fit_scales<signed_levels<6>, 16, -128, 127>,
-                             pack_q6_k};
+                             pack_q6_k,
+                             unpack_q6_k};
 const BlockGrid kIQ4_XSGrid = {TensorType::IQ4_XS,
                                256,
                                32,
@@ -187,7 +274,8 @@ const BlockGrid kIQ4_XSGrid = {TensorType::IQ4_XS,
                                0,
                                BlockGrid::Min::kNone,
                                fit_scales<iq4_levels, 8, -32, 31>,
-                               pack_iq4_xs};
+                               pack_iq4_xs,
+                               unpack_iq4_xs};
 
 void encode_q2_k(const float* values, const float* importance, void* blocks, size_t n_values) {
   encode_on_grid(kQ2_KGrid, values, importance, blocks, n_values);

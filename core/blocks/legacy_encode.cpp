@@ -50,9 +50,26 @@ void pack(const GridBlock& from, void* bytes) {
   std::memcpy(bytes, &block, sizeof(block));
 }
 
+template <class Block>
+void unpack(const void* bytes, GridBlock& to) {
+  Block block;
+  std::memcpy(&block, bytes, sizeof(block));
+  to = {.scale = block.scale, .min = 0, .run_scales = {}, .run_mins = {}, .codes = {}};
+  if constexpr (requires { block.min; }) to.min = block.min;
+  for (int i = 0; i < 32; ++i) {
+    if constexpr (sizeof(block.codes) == 32)
+      to.codes[i] = uint8_t(int(block.codes[i]) + 127);
+    else
+      to.codes[i] = i < 16 ? block.codes[i] & 15 : block.codes[i - 16] >> 4;
+    if constexpr (requires { block.high_bits; })
+      to.codes[i] = uint8_t(to.codes[i] | (block.high_bits[i / 8] >> (i % 8) & 1) << 4);
+  }
+}
+
 template <class Block, const Levels& (*levels)()>
 constexpr BlockGrid grid_with_scale(TensorType type) {
-  return {type, 32, 32, 1, 1, levels, 0, 0, 0, BlockGrid::Min::kNone, fit_scale<levels>, pack<Block>};
+  return {type,        32,           32, 1, 1, levels, 0, 0, 0, BlockGrid::Min::kNone, fit_scale<levels>,
+          pack<Block>, unpack<Block>};
 }
 
 template <class Block, int code_high>
@@ -68,7 +85,8 @@ constexpr BlockGrid grid_with_min(TensorType type) {
           0,
           BlockGrid::Min::kAdded,
           fit_scale_and_min<code_high>,
-          pack<Block>};
+          pack<Block>,
+          unpack<Block>};
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "recipes/compress/compensated_tensors.h"
 #include "recipes/compress/compress.h"
 #include "recipes/compress/prune_matrices.h"
+#include "recipes/compress/trained_tensors.h"
 
 namespace edgellm {
 namespace {
@@ -28,6 +29,12 @@ Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile>, const Q
                                         std::span<const std::vector<Token>>, const CompensationOptions&,
                                         const Progress&) {
   return not_linked("GPTQ");
+}
+
+Result<GridTraining> train_tensors(std::shared_ptr<const GgufFile>, const QuantizationPlan&,
+                                   std::span<const std::vector<Token>>, const GridTrainingOptions&,
+                                   const Progress&) {
+  return not_linked("training");
 }
 
 Result<nlohmann::json> prune_matrices(const PruneOptions&, const Progress&) {

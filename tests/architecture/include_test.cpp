@@ -54,6 +54,7 @@ const std::vector<Room>& rooms() {
       {"compress/calibrate", with_core({"compress/torch_model"}), {}},
       {"compress/quantize", with_core({"compress/calibrate", "compress/torch_model"}), {}},
       {"compress/prune", with_core({"compress/calibrate", "compress/torch_model"}), {}},
+      {"compress/train", with_core({"compress/calibrate", "compress/torch_model"}), {}},
       {"compress/finetune", with_core({"compress/torch_model"}), {}},
       {"compress/distill", with_core({"compress/torch_model"}), {}},
       {"evaluate/sandbox", kCore, {}},

@@ -41,6 +41,17 @@ TEST_F(Gptq, WritesAModelOfTheTypesAskedAndTellsTheErrorOfEachTensor) {
     EXPECT_LE(tensor["output_error"], tensor["output_error_nearest"]) << tensor;
 }
 
+TEST_F(Gptq, TrainsOnTheGridWhereAskedTo) {
+  Outcome outcome = run(quantize(
+      {"--calibrate", "text.txt", "--windows", "16", "--train-epochs", "2", "--json", "errors.json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("training: KL on text held back"), std::string::npos) << outcome.err;
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+  auto report = nlohmann::json::parse(contents(at("errors.json")));
+  EXPECT_EQ(report["training"]["epochs"].size(), 2u);
+  EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+}
+
 TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
   std::ofstream(at("short.txt")) << "Too short.";
   expect_refused(quantize({"--calibrate", "short.txt"}), {"windows of 32 tokens", "at least 8"});
@@ -53,10 +64,30 @@ TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
                                           {"--windows", "16"},
                                           {"--window-tokens", "32"},
                                           {"--work", "w"},
+                                          {"--train-epochs", "1"},
                                           {"--calibration-memory", "1GB"}}) {
     std::vector<std::string> command = {"quantize", "model.gguf", "--type", "Q4_0", "-o", "out.gguf"};
     command.insert(command.end(), option.begin(), option.end());
     expect_refused(command, {option[0], "--method gptq"});
+  }
+}
+
+TEST_F(Gptq, FitOfBestEffortAlsoJudgesItTrained) {
+  Outcome outcome = run({"fit", "model.gguf", "--size", "60%", "--calibrate", "text.txt", "--context", "64",
+                         "--effort", "best", "-o", "out.gguf"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  ASSERT_TRUE(report.contains("training"));
+  EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+  double least = 1e300;
+  bool is_trained = false;
+  for (const auto& plan : report["verified"]) {
+    least = std::min(least, plan["mean_kl"].get<double>());
+    is_trained |= plan["name"].get<std::string>().ends_with(", trained");
+  }
+  EXPECT_EQ(is_trained, report["training"]["best_epoch"] != 0);
+  if (!report["generation"]["collapsed"].get<bool>()) {
+    EXPECT_EQ(report["after"]["mean_kl"], least);
   }
 }
 

@@ -1,0 +1,224 @@
+#include "recipes/compress/trained_tensors.h"
+
+#include <fmt/format.h>
+#include <optional>
+
+#include "compress/calibrate/calibration.h"
+#include "compress/torch_model/torch_call.h"
+#include "compress/torch_model/torch_threads.h"
+#include "compress/torch_model/torch_weights.h"
+#include "compress/train/end_training.h"
+#include "core/base/output_file.h"
+#include "core/base/thread_pool.h"
+#include "recipes/candidate_store.h"
+#include "recipes/role_tensor.h"
+
+namespace edgellm {
+namespace {
+
+class GridTrainingRun {
+ public:
+  GridTrainingRun(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
+                  std::span<const std::vector<Token>> windows, const GridTrainingOptions& options,
+                  const Progress& progress)
+      : source_(std::move(source)),
+        plan_(plan),
+        windows_(windows),
+        options_(options),
+        progress_(progress),
+        threads_(options.n_threads),
+        store_(options.encoded, *source_, nullptr, threads_) {}
+
+  Result<GridTraining> run() {
+    if (windows_.size() < 8)
+      return Error{fmt::format("training wants at least 8 windows of text, got {}", windows_.size())};
+    EDGELLM_RETURN_IF_ERROR(check_vectors());
+    std::error_code code;
+    std::filesystem::create_directories(options_.folder, code);
+    if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
+    EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, {}));
+    const int64_t n_tokens = int64_t(windows_[0].size());
+    TeacherLogits teacher(int64_t(windows_.size()), n_tokens, model_->hyperparameters().n_vocabulary);
+    EDGELLM_RETURN_IF_ERROR(ask_original(teacher));
+
+    EDGELLM_ASSIGN_OR_RETURN(GridModel student, quantized_model(n_tokens));
+    EndTrainingOptions training;
+    training.n_epochs = options_.n_epochs;
+    training.learning_rate = options_.learning_rate;
+    training.n_held_windows = std::max<size_t>(2, windows_.size() / 8);
+    training.checkpoint = options_.folder / "training.state";
+    training.key = fmt::format("1 {} {} {}", training.n_epochs, training.learning_rate, windows_.size());
+    EndTraining run(student, windows_, teacher, training);
+    EDGELLM_ASSIGN_OR_RETURN(EndTrainingResult done, run.run(progress_));
+    GridTraining found;
+    found.held_before = done.held_before, found.held_after = done.held_after;
+    found.best_epoch = done.best_epoch, found.learning_rate = done.learning_rate;
+    found.epoch_held = std::move(done.epoch_held), found.epoch_trained = std::move(done.epoch_trained);
+    found.n_tokens = (windows_.size() - training.n_held_windows) * size_t(n_tokens);
+    if (found.best_epoch) EDGELLM_RETURN_IF_ERROR(write(run, found.changed));
+    return found;
+  }
+
+ private:
+  // One pass of the text through the original, layer by layer, unless an earlier run made it.
+  Status ask_original(TeacherLogits& teacher) {
+    const std::filesystem::path path = options_.folder / "teacher.logits";
+    if (teacher.load(path).ok()) return {};
+    CalibrationOptions calibration;
+    calibration.roles = {};
+    calibration.hidden_type = at::kFloat;
+    calibration.memory_limit = options_.memory_limit;
+    calibration.work_folder = options_.folder;
+    calibration.key = "teacher";
+    CalibrationCallbacks callbacks;
+    callbacks.on_head = [&](HeadCalibration& states) -> Status {
+      EDGELLM_ASSIGN_OR_RETURN(TorchHead head, model_->load_head());
+      for (size_t window = 0; window < windows_.size(); ++window) {
+        EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states.inputs(window, 1));
+        teacher.put(int64_t(window), 0, head.logits(hidden[0]));
+      }
+      return {};
+    };
+    auto asked = calibrate(*model_, windows_, calibration, callbacks, [&](ProgressReport report) {
+      report.stage = "asking the original";
+      if (progress_) progress_(report);
+    });
+    if (!asked.ok()) return asked.error();
+    return teacher.save(path);
+  }
+
+  // As the plan's file has it: the source's own where it stays as it is.
+  Result<GgufTensor> encoded(const GgufTensor& tensor) {
+    GgufTensor as_planned = tensor;
+    auto planned = plan_.types.find(tensor.name);
+    if (planned == plan_.types.end() || planned->second == tensor.type) return as_planned;
+    as_planned.type = planned->second;
+    EDGELLM_ASSIGN_OR_RETURN(as_planned.data, store_.get(tensor, planned->second));
+    return as_planned;
+  }
+
+  // The planned matrix of a layer; no value where there is none.
+  Result<std::optional<GgufTensor>> matrix(TensorRole role, uint32_t layer) {
+    const GgufTensor* tensor = find_tensor(*source_, model_->hyperparameters(), role, layer);
+    if (!tensor) return std::optional<GgufTensor>();
+    EDGELLM_ASSIGN_OR_RETURN(GgufTensor found, encoded(*tensor));
+    return std::optional<GgufTensor>(std::move(found));
+  }
+
+  Result<GridLayer> load_layer(uint32_t number) {
+    EDGELLM_ASSIGN_OR_RETURN(TorchLayer layer, model_->load_vectors(number));
+    if (plan_.dropped_layers.contains(number)) {
+      layer.set_attention_dropped(true);
+      layer.set_ffn_dropped(true);
+      return GridLayer(std::move(layer));
+    }
+    GridLayer grid(layer);
+    for (TensorRole role : layer_matrix_roles()) {
+      EDGELLM_ASSIGN_OR_RETURN(std::optional<GgufTensor> tensor, matrix(role, number));
+      if (!tensor) continue;
+      auto unpacked = GridMatrix::unpack(tensor->data, tensor->type, int64_t(tensor->n_rows()),
+                                         int64_t(tensor->n_columns()));
+      if (unpacked.ok()) {
+        grid.put(role, std::move(*unpacked));
+      } else {
+        EDGELLM_ASSIGN_OR_RETURN(at::Tensor weights, all_rows(*tensor));
+        grid.put(role, std::move(weights));
+      }
+    }
+    return grid;
+  }
+
+  // What is trained must be what the file stores.
+  Status check_vectors() const {
+    for (const GgufTensor& tensor : source_->tensors())
+      if (tensor.dimensions.size() == 1 && tensor.type != TensorType::F32)
+        return Error{fmt::format("training wants norms and biases in F32, tensor {} is {}", tensor.name,
+                                 to_string(tensor.type))};
+    return {};
+  }
+
+  static Result<at::Tensor> all_rows(const GgufTensor& tensor) {
+    std::vector<int64_t> rows(tensor.n_rows());
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
+    return read_weight_rows(tensor, rows);
+  }
+
+  Result<GridModel> quantized_model(int64_t n_tokens) {
+    GridModel student;
+    student.n_layers = model_->n_layers();
+    student.positions = model_->positions(n_tokens);
+    student.load_layer = [this](uint32_t layer) { return load_layer(layer); };
+    EDGELLM_ASSIGN_OR_RETURN(GgufTensor table, encoded(*source_->find("token_embd.weight")));
+    student.embed = [this, table](std::span<const std::vector<Token>> windows) {
+      return model_->embed(windows, table);
+    };
+    EDGELLM_ASSIGN_OR_RETURN(student.head, model_->load_head());
+    const GgufTensor* output = source_->find("output.weight");
+    EDGELLM_ASSIGN_OR_RETURN(GgufTensor head, output ? encoded(*output) : Result<GgufTensor>(table));
+    EDGELLM_ASSIGN_OR_RETURN(student.head.matrix, all_rows(head));
+    return student;
+  }
+
+  // The folder gets what is not trained too, so that one store has everything. A tensor that is not encoded
+  // yet is left to the store.
+  void link_encoded() const {
+    std::error_code code;
+    for (const auto& [name, type] : plan_.types) {
+      const auto from = CandidateStore::path_of(options_.encoded, name, type),
+                 to = CandidateStore::path_of(options_.folder, name, type);
+      std::filesystem::create_hard_link(from, to, code);
+      if (code && code != std::errc::file_exists) std::filesystem::copy_file(from, to, code);
+    }
+  }
+
+  Status write(const EndTraining& run, std::vector<std::string>& changed) {
+    auto put = [&](const std::string& name, TensorType type, std::span<const std::byte> bytes) -> Status {
+      EDGELLM_ASSIGN_OR_RETURN(OutputFile out,
+                               OutputFile::create(CandidateStore::path_of(options_.folder, name, type)));
+      EDGELLM_RETURN_IF_ERROR(out.write(bytes));
+      EDGELLM_RETURN_IF_ERROR(out.commit());
+      changed.push_back(name);
+      return {};
+    };
+    auto put_vector = [&](const GgufTensor& tensor, const at::Tensor& values) -> Status {
+      at::Tensor flat = values.detach().to(at::kCPU).contiguous();
+      return put(tensor.name, tensor.type,
+                 std::as_bytes(std::span(flat.data_ptr<float>(), size_t(flat.numel()))));
+    };
+    const Hyperparameters& h = model_->hyperparameters();
+    link_encoded();
+    for (uint32_t number = 0; number < model_->n_layers(); ++number) {
+      if (plan_.dropped_layers.contains(number)) continue;
+      EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, run.layer(number));
+      for (const auto& [role, trained] : layer.matrices()) {
+        const std::vector<uint8_t> bytes = trained.pack();
+        EDGELLM_RETURN_IF_ERROR(put(find_tensor(*source_, h, role, number)->name, trained.type(),
+                                    std::as_bytes(std::span(bytes))));
+      }
+      for (const auto& [role, values] : layer.trained_vectors())
+        EDGELLM_RETURN_IF_ERROR(put_vector(*find_tensor(*source_, h, role, number), values));
+    }
+    return put_vector(*source_->find("output_norm.weight"), run.output_norm());
+  }
+
+  std::shared_ptr<const GgufFile> source_;
+  const QuantizationPlan& plan_;
+  std::span<const std::vector<Token>> windows_;
+  const GridTrainingOptions& options_;
+  const Progress& progress_;
+  ThreadPool threads_;
+  CandidateStore store_;
+  std::unique_ptr<TorchModel> model_;
+};
+
+}  // namespace
+
+Result<GridTraining> train_tensors(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
+                                   std::span<const std::vector<Token>> windows,
+                                   const GridTrainingOptions& options, const Progress& progress) {
+  set_torch_threads(options.n_threads);
+  return torch_call(
+      "training", [&] { return GridTrainingRun(std::move(source), plan, windows, options, progress).run(); });
+}
+
+}  // namespace edgellm

@@ -1,0 +1,48 @@
+// A quantized model trained on its grid, end to end, towards the original (compress/train/end_training.h).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/progress.h"
+#include "core/language_model.h"
+#include "core/model_file/gguf.h"
+#include "recipes/quantize.h"
+
+namespace edgellm {
+
+struct GridTrainingOptions {
+  // Where the plan's tensors lie, as a CandidateStore has them.
+  std::filesystem::path encoded;
+  // Where the plan's tensors are put once trained, the same way; norms and biases too, in their own type.
+  // What a stopped run leaves in it is gone on with, so it must belong to this source, plan, encoding and
+  // text.
+  std::filesystem::path folder;
+  size_t n_epochs = 1;
+  double learning_rate = 0;   // 0: chosen by how far the model is from the original
+  uint64_t memory_limit = 0;  // of the pass that asks the original (compress/calibrate); 0: none
+  size_t n_threads = 0;       // 0: one per usable core
+};
+
+struct GridTraining {
+  // Mean divergence in nats from the original on windows that were not trained on.
+  double held_before = 0, held_after = 0;
+  // The epoch whose numbers are kept, from 1; 0: none helped, and the folder holds nothing.
+  size_t best_epoch = 0;
+  double learning_rate = 0;  // at its highest
+  std::vector<double> epoch_held, epoch_trained;
+  std::vector<std::string> changed;  // names of the tensors that differ now
+  size_t n_tokens = 0;               // trained on in an epoch
+};
+
+// windows: of one length; the last eighth of them judges and is not trained on. Errors: fewer than 8 windows,
+// out of memory or disk, "interrupted", a loss that is no number; what was finished stays. Also where
+// LibTorch is not linked.
+Result<GridTraining> train_tensors(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
+                                   std::span<const std::vector<Token>> windows,
+                                   const GridTrainingOptions& options, const Progress& progress);
+
+}  // namespace edgellm
