@@ -55,7 +55,7 @@ endfunction()
 
 # Registers the GoogleTest cases of `program` with ctest. Tests find the repository and, where there is one, the folder
 # shared beside it through the environment variable set here; programs they run keep result records in the build
-# folder, not in the user's. A label picks them out: ctest -L LABEL.
+# folder, not in the user's. LibTorch's threads sleep while they wait: several tests run at once. A label picks them out: ctest -L LABEL.
 #
 #   edgellm_discover_tests(program [LABELS label])
 function(edgellm_discover_tests program)
@@ -68,6 +68,6 @@ function(edgellm_discover_tests program)
   gtest_discover_tests(${program}
     TEST_PREFIX "${program}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
     PROPERTIES TIMEOUT 900 ${labels} 
-      ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}" ENVIRONMENT_MODIFICATION
+      ENVIRONMENT "EDGELLM_SOURCE_DIR=${PROJECT_SOURCE_DIR}" "OMP_WAIT_POLICY=passive" ENVIRONMENT_MODIFICATION
       "EDGELLM_RESULTS=set:${PROJECT_BINARY_DIR}/test-results")
 endfunction()

@@ -364,7 +364,7 @@ class FitRun {
   }
 
   // The searched plan and its best rival are judged on text that nothing was chosen by, the better of them
-  // also when it is rounded with feedback; the best that still talks is written.
+  // also when it is rounded with feedback and when it is trained; the best that still talks is written.
   Status choose_and_write() {
     clock_.begin("verifying");
     measured_->restore();
@@ -402,12 +402,15 @@ class FitRun {
   // The same types with the rounding errors fed back, as a further rival.
   Status compensate(MeasuredPlan plan) {
     clock_.begin("rounding with feedback");
+    std::span<const std::vector<Token>> windows = compress_windows();
+    // What judges the training must be as new to GPTQ.
+    if (options_.effort.n_training_epochs)
+      windows = windows.first(windows.size() - n_held_windows(windows.size()));
     CompensationOptions o;
-    o.folder = work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16),
-                                       options_.effort.n_compensation_windows));
+    o.folder =
+        work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size()));
     o.n_threads = options_.n_threads;
-    EDGELLM_ASSIGN_OR_RETURN(compensation_,
-                             compensate_tensors(source_, plan.plan, compress_windows(), o, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(compensation_, compensate_tensors(source_, plan.plan, windows, o, progress_));
     compensated_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
     clock_.begin("verifying");
     EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(plan.plan, *compensated_));
@@ -428,8 +431,9 @@ class FitRun {
     clock_.begin("training on the grid");
     GridTrainingOptions o;
     o.encoded = rival.folder;
-    o.folder = rival.folder;
-    o.folder += fmt::format("-trained-{}", options_.effort.n_training_epochs);
+    o.folder = work_->file(fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
+                                       compress_windows().size(), options_.effort.n_training_epochs,
+                                       rival.folder.filename().string()));
     o.n_epochs = options_.effort.n_training_epochs;
     o.n_threads = options_.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(training_,
@@ -450,6 +454,7 @@ class FitRun {
     std::filesystem::remove(path, code);
     rival.plan.name += kTrained;
     rival.store = trained_.get();
+    rival.folder = o.folder;
     judged_.push_back(std::move(rival));
     return {};
   }

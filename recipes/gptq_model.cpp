@@ -62,11 +62,14 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
       fmt::format("{} {} {} {}", plan_hash(plan), text.hash, text.windows.size(), options.damping))));
 
   CompensationOptions compensation;
-  compensation.folder = work.file("tensors");
+  compensation.folder = work.file(options.n_training_epochs ? "tensors-to-train" : "tensors");
   compensation.damping = options.damping;
   compensation.memory_limit = options.memory_limit;
   compensation.n_threads = options.n_threads;
-  auto compensated = compensate_tensors(source, plan, text.windows, compensation, progress);
+  // What judges the training must be as new to GPTQ.
+  std::span<const std::vector<Token>> windows = text.windows;
+  if (options.n_training_epochs) windows = windows.first(windows.size() - n_held_windows(windows.size()));
+  auto compensated = compensate_tensors(source, plan, windows, compensation, progress);
   if (!compensated.ok()) {
     // Nothing to go on from: as if it had not been tried.
     if (is_new_work && !options.calibrate.empty() && std::filesystem::is_empty(compensation.folder, code))
@@ -77,6 +80,12 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   ThreadPool threads(options.n_threads);
   std::optional<GridTraining> training;
   if (options.n_training_epochs) {
+    {
+      // What GPTQ leaves to the plain encoders, which know the importance.
+      CandidateStore store(compensation.folder, *source, importance, threads);
+      for (const auto& [name, type] : plan.types)
+        if (auto encoded = store.get(*source->find(name), type); !encoded.ok()) return encoded.error();
+    }
     GridTrainingOptions o;
     o.encoded = compensation.folder;
     o.folder = work.file(fmt::format("trained-{}", options.n_training_epochs));

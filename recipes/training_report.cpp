@@ -6,8 +6,15 @@ nlohmann::json to_json(const GridTraining& t) {
   nlohmann::json epochs = nlohmann::json::array();
   for (size_t i = 0; i < t.epoch_held.size(); ++i)
     epochs.push_back({{"trained_kl", t.epoch_trained[i]}, {"held_kl", t.epoch_held[i]}});
-  return {{"held_kl_before", t.held_before},  {"held_kl", t.held_after}, {"best_epoch", t.best_epoch},
-          {"learning_rate", t.learning_rate}, {"epochs", epochs},        {"tokens", t.n_tokens}};
+  nlohmann::json stopped;
+  if (!t.stopped.empty()) stopped = t.stopped;
+  return {{"held_kl_before", t.held_before},
+          {"held_kl", t.held_after},
+          {"best_epoch", t.best_epoch},
+          {"learning_rate", t.learning_rate},
+          {"stopped", stopped},
+          {"epochs", epochs},
+          {"tokens", t.n_tokens}};
 }
 
 }  // namespace edgellm

@@ -45,6 +45,9 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
   fmt::print(stderr,
              "GPTQ: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              report["mean_error_ratio"].get<double>());
+  if (report.contains("training") && report["training"]["stopped"].is_string())
+    fmt::print(stderr, "warning: training ended early: {}\n",
+               report["training"]["stopped"].get<std::string>());
   if (report.contains("training"))
     fmt::print(
         stderr, "training: KL on text held back {:.4f} before, {:.4f} {}\n",
@@ -136,7 +139,7 @@ void add_quantize(CLI::App& app, Status& status) {
   gptq->add_option(
           "--calibration-memory", o->memory,
           "bytes the calibration may take, as 4GB; more goes to disk (default: no limit). The statistics "
-          "and the rounding of one matrix come on top")
+          "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale")
       ->check(byte_size_check());
   gptq->add_option("--work", o->work, "folder for what a stopped run goes on from (default: OUTPUT.work)");
   gptq->add_option("--json", o->json, "also write the errors of all tensors to this file");

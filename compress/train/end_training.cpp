@@ -12,6 +12,7 @@
 
 #include "compress/torch_model/torch_call.h"
 #include "core/base/interrupt.h"
+#include "core/base/output_file.h"
 
 namespace edgellm {
 namespace {
@@ -21,6 +22,8 @@ constexpr size_t kWarmUpSteps = 4;
 // Rows whose logits are there at a time: those of a large vocabulary are the largest tensors of all.
 constexpr int64_t kLogitRows = 128;
 constexpr double kSecondsBetweenCheckpoints = 60;
+// Training takes at least this many times as long as what it saves.
+constexpr double kSaveShare = 20;
 // A window trained on costs a way forward, one more to compute layers again, and two of those back.
 constexpr double kTrainedCost = 4;
 
@@ -41,7 +44,7 @@ struct EndTraining::State {
   double epoch_sum = 0;  // of divergences in the epoch in work
   EndTrainingResult result;
   std::vector<at::Tensor> best;  // copies of all parameters
-  double saved_at = 0;
+  double saved_at = 0, save_seconds = 0;
 
   void begin_steps() {
     adam = std::make_unique<torch::optim::Adam>(
@@ -61,15 +64,16 @@ EndTraining::~EndTraining() = default;
 
 Status EndTraining::begin() {
   if (windows_.size() < options_.n_held_windows + options_.n_batch_windows)
-    return Error{fmt::format("training wants more than {} windows of text, got {}",
+    return Error{fmt::format("training wants at least {} windows of text, got {}",
                              options_.n_held_windows + options_.n_batch_windows, windows_.size())};
   n_trained_windows_ = windows_.size() - options_.n_held_windows;
   state_ = std::make_unique<State>();
   for (uint32_t number = 0; number < model_.n_layers; ++number) {
+    EDGELLM_RETURN_IF_ERROR(check_interrupt());
     EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, model_.load_layer(number));
     state_->layers.push_back(layer.train_scales());
   }
-  state_->norm = at::zeros_like(model_.head.norm).set_requires_grad(true);
+  state_->norm = at::zeros_like(model_.head.norm).set_requires_grad(model_.trains_output_norm);
   return {};
 }
 
@@ -134,7 +138,7 @@ Result<double> EndTraining::held_divergence() {
   return sum / double(options_.n_held_windows * size_t(teacher_.n_tokens()));
 }
 
-// The windows' mean divergence, each as it was before its step.
+// The windows' mean divergence, each as it was before its step; no number where it stopped.
 Result<double> EndTraining::train_epoch(size_t epoch) {
   State& s = *state_;
   const size_t n_epoch_steps = n_trained_windows_ / options_.n_batch_windows,
@@ -153,17 +157,18 @@ Result<double> EndTraining::train_epoch(size_t epoch) {
     EDGELLM_ASSIGN_OR_RETURN(double sum,
                              pass(order[step] * options_.n_batch_windows, options_.n_batch_windows, true));
     const double loss = sum / double(n_batch_tokens);
-    if (!std::isfinite(loss))
-      return Error{
-          fmt::format("training: the loss is no number in epoch {}, step {} of {}; what was saved before "
-                      "it stays good: try a smaller learning rate",
-                      epoch + 1, step + 1, n_epoch_steps)};
+    if (!std::isfinite(loss)) {
+      s.result.stopped = fmt::format("the loss was no number in epoch {}, step {} of {}", epoch + 1, step + 1,
+                                     n_epoch_steps);
+      return loss;
+    }
     s.adam->step();
     ++s.n_steps;
     s.epoch_sum += loss;
     s.meter->add(kTrainedCost * double(options_.n_batch_windows),
                  fmt::format("epoch {} of {}, divergence {:.4f}", epoch + 1, options_.n_epochs, loss));
-    if (monotonic_seconds() - s.saved_at > kSecondsBetweenCheckpoints) EDGELLM_RETURN_IF_ERROR(save());
+    if (monotonic_seconds() - s.saved_at > std::max(kSecondsBetweenCheckpoints, kSaveShare * s.save_seconds))
+      EDGELLM_RETURN_IF_ERROR(save());
   }
   return s.epoch_sum / double(n_epoch_steps);
 }
@@ -197,6 +202,7 @@ Result<EndTrainingResult> EndTraining::run(const Progress& progress) {
     }
     while (s.n_epochs_done < options_.n_epochs) {
       EDGELLM_ASSIGN_OR_RETURN(double trained, train_epoch(s.n_epochs_done));
+      if (!s.result.stopped.empty()) break;
       EDGELLM_ASSIGN_OR_RETURN(double held, held_divergence());
       s.result.epoch_trained.push_back(trained);
       s.result.epoch_held.push_back(held);
@@ -234,6 +240,7 @@ std::vector<double> numbers(const at::Tensor& values) {
 Status EndTraining::save() const {
   if (options_.checkpoint.empty()) return {};
   State& s = *state_;
+  const double started = monotonic_seconds();
   torch::serialize::OutputArchive archive, adam;
   archive.write("key", c10::IValue(options_.key));
   archive.write("steps",
@@ -248,19 +255,16 @@ Status EndTraining::save() const {
   }
   s.adam->save(adam);
   archive.write("adam", adam);
-  std::filesystem::path unfinished = options_.checkpoint;
-  unfinished += ".new";
-  std::error_code code;
-  try {
-    archive.save_to(unfinished.string());
-  } catch (const std::exception&) {
-    std::filesystem::remove(unfinished, code);
-    return Error{
-        fmt::format("cannot write {}: is the disk full? The state before it stays, run again to go on",
-                    options_.checkpoint.string())};
-  }
-  std::filesystem::rename(unfinished, options_.checkpoint, code);
-  if (code) return Error{fmt::format("cannot write {}: {}", options_.checkpoint.string(), code.message())};
+  EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(options_.checkpoint));
+  Status written;
+  // The archive's writer ends the process where it is told of an error while it is destroyed.
+  archive.save_to([&](const void* bytes, size_t n) {
+    if (written.ok()) written = file.write({static_cast<const std::byte*>(bytes), n});
+    return n;
+  });
+  EDGELLM_RETURN_IF_ERROR(written);
+  EDGELLM_RETURN_IF_ERROR(file.commit());
+  s.save_seconds = monotonic_seconds() - started;
   s.saved_at = monotonic_seconds();
   return {};
 }
@@ -297,7 +301,7 @@ bool EndTraining::resume() {
     for (size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(now[i]);
     s.best = std::move(best);
     s.n_steps = size_t(n[0]), s.n_epochs_done = size_t(n[1]), s.epoch_sum = n[2];
-    s.result = {n[3], n[4], size_t(n[5]), n[6], numbers(held), numbers(trained)};
+    s.result = {n[3], n[4], size_t(n[5]), n[6], {}, numbers(held), numbers(trained)};
     return true;
   } catch (const std::exception&) {
     return false;

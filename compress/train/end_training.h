@@ -33,6 +33,7 @@ struct GridModel {
   // What enters the first layer, as TorchModel::embed gives it.
   std::function<Result<at::Tensor>(std::span<const std::vector<Token>> windows)> embed;
   TorchHead head;
+  bool trains_output_norm = true;
 };
 
 struct EndTrainingOptions {
@@ -58,6 +59,8 @@ struct EndTrainingResult {
   // The epoch (from 1) whose numbers are kept; 0: no epoch helped, everything is as it was.
   size_t best_epoch = 0;
   double learning_rate = 0;
+  // Where a loss was no number: which, and what became of it. Epochs before it count.
+  std::string stopped;
   std::vector<double> epoch_held, epoch_trained;  // means of each epoch: after it, and in it
 };
 
@@ -68,8 +71,8 @@ class EndTraining {
               const TeacherLogits& teacher, const EndTrainingOptions& options);
   ~EndTraining();
 
-  // Error: no window is left to train on, a loss that is no number (names epoch and step; the checkpoint
-  // before it stays), "interrupted", what the model or the disk reports.
+  // A loss that is no number ends it early, with the best epoch before. Error: no window is left to train on,
+  // "interrupted", what the model or the disk reports.
   Result<EndTrainingResult> run(const Progress& progress);
 
   // After run(): what it found.

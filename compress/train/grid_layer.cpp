@@ -13,7 +13,8 @@ std::vector<TensorRole> GridLayer::vector_roles() const {
   auto matrices = layer_matrix_roles();
   std::vector<TensorRole> vectors;
   for (TensorRole role : layer_.roles())
-    if (std::find(matrices.begin(), matrices.end(), role) == matrices.end()) vectors.push_back(role);
+    if (std::find(matrices.begin(), matrices.end(), role) == matrices.end() && !left_.contains(role))
+      vectors.push_back(role);
   return vectors;
 }
 

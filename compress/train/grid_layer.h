@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <vector>
 
@@ -20,6 +21,8 @@ class GridLayer {
   // A matrix that is not trained.
   void put(TensorRole role, at::Tensor weights) { layer_.set_parameter(role, std::move(weights)); }
   std::map<TensorRole, GridMatrix>& matrices() { return matrices_; }
+  // A norm or bias that is not trained.
+  void leave(TensorRole role) { left_.insert(role); }
 
   // Scales and minima of all grids, norms and biases get gradients: relative changes, zero at first. Always
   // in the same order.
@@ -38,6 +41,7 @@ class GridLayer {
   TorchLayer layer_;
   std::map<TensorRole, GridMatrix> matrices_;
   std::map<TensorRole, at::Tensor> changes_;
+  std::set<TensorRole> left_;
 };
 
 }  // namespace edgellm

@@ -82,6 +82,9 @@ Result<GridMatrix> GridMatrix::unpack(std::span<const std::byte> bytes, TensorTy
                     size_t(grid->n_values));
       }
   });
+  // -128 in a Q8_0 block of another program: it decodes, but is no level of the grid.
+  if (matrix.indices_.max().item<int>() > matrix.last_index())
+    return Error{fmt::format("train {}: a code stands for no level of the grid", to_string(type))};
   return matrix;
 }
 

@@ -19,7 +19,7 @@ namespace edgellm {
 class GridMatrix {
  public:
   // bytes: n_rows rows as a GGUF file has them. Error for a type without a grid of single values, a row that
-  // is no multiple of its block, or bytes of another size.
+  // is no multiple of its block, bytes of another size, or a code that is no level (Q8_0's -128).
   static Result<GridMatrix> unpack(std::span<const std::byte> bytes, TensorType type, int64_t n_rows,
                                    int64_t n_columns);
 

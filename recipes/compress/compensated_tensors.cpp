@@ -50,6 +50,32 @@ class CompensationRun {
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
     known_ = read_log(log_path());
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, {}));
+    if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());
+    Compensation found;
+    for (auto& [name, tensor] : known_) found.tensors.push_back(tensor);
+    found.n_tokens = windows_.size() * windows_[0].size();
+    return found;
+  }
+
+ private:
+  // Whether an earlier run came to its end.
+  bool is_finished() const {
+    auto is_stored = [&](const GgufTensor* tensor) {
+      if (!tensor) return true;
+      const TensorType type = plan_.types.at(tensor->name);
+      auto n_bytes = tensor_bytes({tensor->name, type, tensor->dimensions});
+      std::error_code code;
+      return known_.contains(tensor->name) && n_bytes.ok() &&
+             std::filesystem::file_size(CandidateStore::path_of(options_.folder, tensor->name, type), code) ==
+                 *n_bytes;
+    };
+    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
+      for (TensorRole role : layer_matrix_roles())
+        if (!is_stored(tensor_to_round(role, layer))) return false;
+    return is_stored(head_to_round());
+  }
+
+  Status round_all() {
     const GgufTensor* head = head_to_round();
     CalibrationOptions calibration;
     calibration.roles = {};
@@ -69,13 +95,9 @@ class CompensationRun {
     auto done = calibrate(*model_, windows_, calibration, callbacks, {});
     if (!done.ok()) return done.error();
     if (meter_) meter_->finish();
-    Compensation found;
-    for (auto& [name, tensor] : known_) found.tensors.push_back(tensor);
-    found.n_tokens = windows_.size() * windows_[0].size();
-    return found;
+    return {};
   }
 
- private:
   std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }
 
   // Once, when it is known at which layer an earlier run stopped.

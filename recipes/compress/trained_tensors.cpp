@@ -8,6 +8,7 @@
 #include "compress/torch_model/torch_threads.h"
 #include "compress/torch_model/torch_weights.h"
 #include "compress/train/end_training.h"
+#include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "core/base/thread_pool.h"
 #include "recipes/candidate_store.h"
@@ -15,6 +16,9 @@
 
 namespace edgellm {
 namespace {
+
+// Rows whose logits are there at a time.
+constexpr int64_t kLogitRows = 128;
 
 class GridTrainingRun {
  public:
@@ -32,7 +36,6 @@ class GridTrainingRun {
   Result<GridTraining> run() {
     if (windows_.size() < 8)
       return Error{fmt::format("training wants at least 8 windows of text, got {}", windows_.size())};
-    EDGELLM_RETURN_IF_ERROR(check_vectors());
     std::error_code code;
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
@@ -45,16 +48,19 @@ class GridTrainingRun {
     EndTrainingOptions training;
     training.n_epochs = options_.n_epochs;
     training.learning_rate = options_.learning_rate;
-    training.n_held_windows = std::max<size_t>(2, windows_.size() / 8);
+    training.n_held_windows = n_held_windows(windows_.size());
     training.checkpoint = options_.folder / "training.state";
-    training.key = fmt::format("1 {} {} {}", training.n_epochs, training.learning_rate, windows_.size());
+    training.key = fmt::format("1 {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
+                               training.n_epochs, training.learning_rate, windows_.size());
     EndTraining run(student, windows_, teacher, training);
     EDGELLM_ASSIGN_OR_RETURN(EndTrainingResult done, run.run(progress_));
     GridTraining found;
     found.held_before = done.held_before, found.held_after = done.held_after;
     found.best_epoch = done.best_epoch, found.learning_rate = done.learning_rate;
+    found.stopped = std::move(done.stopped);
     found.epoch_held = std::move(done.epoch_held), found.epoch_trained = std::move(done.epoch_trained);
-    found.n_tokens = (windows_.size() - training.n_held_windows) * size_t(n_tokens);
+    const size_t n_trained = windows_.size() - training.n_held_windows;
+    found.n_tokens = n_trained / training.n_batch_windows * training.n_batch_windows * size_t(n_tokens);
     if (found.best_epoch) EDGELLM_RETURN_IF_ERROR(write(run, found.changed));
     return found;
   }
@@ -73,10 +79,17 @@ class GridTrainingRun {
     CalibrationCallbacks callbacks;
     callbacks.on_head = [&](HeadCalibration& states) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(TorchHead head, model_->load_head());
+      ProgressMeter meter(progress_, "the original's expectations", double(windows_.size()));
       for (size_t window = 0; window < windows_.size(); ++window) {
         EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states.inputs(window, 1));
-        teacher.put(int64_t(window), 0, head.logits(hidden[0]));
+        for (int64_t row = 0; row < hidden.size(1); row += kLogitRows) {
+          EDGELLM_RETURN_IF_ERROR(check_interrupt());
+          const int64_t n_rows = std::min(kLogitRows, hidden.size(1) - row);
+          teacher.put(int64_t(window), row, head.logits(hidden[0].narrow(0, row, n_rows)));
+        }
+        meter.add(1);
       }
+      meter.finish();
       return {};
     };
     auto asked = calibrate(*model_, windows_, calibration, callbacks, [&](ProgressReport report) {
@@ -112,7 +125,12 @@ class GridTrainingRun {
       layer.set_ffn_dropped(true);
       return GridLayer(std::move(layer));
     }
-    GridLayer grid(layer);
+    std::vector<TensorRole> vectors = layer.roles();
+    GridLayer grid(std::move(layer));
+    // What is trained must be what the file stores.
+    for (TensorRole role : vectors)
+      if (find_tensor(*source_, model_->hyperparameters(), role, number)->type != TensorType::F32)
+        grid.leave(role);
     for (TensorRole role : layer_matrix_roles()) {
       EDGELLM_ASSIGN_OR_RETURN(std::optional<GgufTensor> tensor, matrix(role, number));
       if (!tensor) continue;
@@ -126,15 +144,6 @@ class GridTrainingRun {
       }
     }
     return grid;
-  }
-
-  // What is trained must be what the file stores.
-  Status check_vectors() const {
-    for (const GgufTensor& tensor : source_->tensors())
-      if (tensor.dimensions.size() == 1 && tensor.type != TensorType::F32)
-        return Error{fmt::format("training wants norms and biases in F32, tensor {} is {}", tensor.name,
-                                 to_string(tensor.type))};
-    return {};
   }
 
   static Result<at::Tensor> all_rows(const GgufTensor& tensor) {
@@ -155,20 +164,27 @@ class GridTrainingRun {
     EDGELLM_ASSIGN_OR_RETURN(student.head, model_->load_head());
     const GgufTensor* output = source_->find("output.weight");
     EDGELLM_ASSIGN_OR_RETURN(GgufTensor head, output ? encoded(*output) : Result<GgufTensor>(table));
+    student.head.matrix = at::Tensor();  // the original's goes first
     EDGELLM_ASSIGN_OR_RETURN(student.head.matrix, all_rows(head));
+    student.trains_output_norm = source_->find("output_norm.weight")->type == TensorType::F32;
     return student;
   }
 
   // The folder gets what is not trained too, so that one store has everything. A tensor that is not encoded
   // yet is left to the store.
-  void link_encoded() const {
-    std::error_code code;
+  Status link_encoded() const {
     for (const auto& [name, type] : plan_.types) {
       const auto from = CandidateStore::path_of(options_.encoded, name, type),
                  to = CandidateStore::path_of(options_.folder, name, type);
+      std::error_code code;
+      if (!std::filesystem::exists(from, code)) continue;
+      std::filesystem::remove(to, code);
       std::filesystem::create_hard_link(from, to, code);
-      if (code && code != std::errc::file_exists) std::filesystem::copy_file(from, to, code);
+      // A file system without links.
+      if (code) std::filesystem::copy_file(from, to, code);
+      if (code) return Error{fmt::format("cannot write {}: {}", to.string(), code.message())};
     }
+    return {};
   }
 
   Status write(const EndTraining& run, std::vector<std::string>& changed) {
@@ -186,7 +202,7 @@ class GridTrainingRun {
                  std::as_bytes(std::span(flat.data_ptr<float>(), size_t(flat.numel()))));
     };
     const Hyperparameters& h = model_->hyperparameters();
-    link_encoded();
+    EDGELLM_RETURN_IF_ERROR(link_encoded());
     for (uint32_t number = 0; number < model_->n_layers(); ++number) {
       if (plan_.dropped_layers.contains(number)) continue;
       EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, run.layer(number));
@@ -198,7 +214,8 @@ class GridTrainingRun {
       for (const auto& [role, values] : layer.trained_vectors())
         EDGELLM_RETURN_IF_ERROR(put_vector(*find_tensor(*source_, h, role, number), values));
     }
-    return put_vector(*source_->find("output_norm.weight"), run.output_norm());
+    const GgufTensor& norm = *source_->find("output_norm.weight");
+    return norm.type == TensorType::F32 ? put_vector(norm, run.output_norm()) : Status();
   }
 
   std::shared_ptr<const GgufFile> source_;

@@ -30,17 +30,22 @@ struct GridTrainingOptions {
 struct GridTraining {
   // Mean divergence in nats from the original on windows that were not trained on.
   double held_before = 0, held_after = 0;
-  // The epoch whose numbers are kept, from 1; 0: none helped, and the folder holds nothing.
+  // The epoch whose numbers are kept, from 1; 0: none helped, and no tensor is written.
   size_t best_epoch = 0;
   double learning_rate = 0;  // at its highest
+  std::string stopped;       // why it ended early (a loss that was no number); empty: it did not
   std::vector<double> epoch_held, epoch_trained;
   std::vector<std::string> changed;  // names of the tensors that differ now
   size_t n_tokens = 0;               // trained on in an epoch
 };
 
-// windows: of one length; the last eighth of them judges and is not trained on. Errors: fewer than 8 windows,
-// out of memory or disk, "interrupted", a loss that is no number; what was finished stays. Also where
-// LibTorch is not linked.
+// How many of the windows judge the training and are not trained on: the last eighth of them, at least two.
+constexpr size_t n_held_windows(size_t n_windows) {
+  return n_windows / 8 < 2 ? 2 : n_windows / 8;
+}
+
+// windows: of one length. Norms and biases that are not F32 stay as they are. Errors: fewer than 8 windows,
+// out of memory or disk, "interrupted"; what was finished stays. Also where LibTorch is not linked.
 Result<GridTraining> train_tensors(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,
                                    std::span<const std::vector<Token>> windows,
                                    const GridTrainingOptions& options, const Progress& progress);
