@@ -17,6 +17,7 @@
 #include "recipes/fit_work.h"
 #include "recipes/generation_check.h"
 #include "recipes/json_file.h"
+#include "recipes/judged.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
 #include "recipes/stored_model.h"
@@ -35,18 +36,6 @@ constexpr const char* kWorkVersion = "2";
 // What is added to the name of a plan that was rounded with feedback.
 constexpr const char* kCompensated = ", compensated";
 constexpr const char* kTrained = ", trained";
-
-struct Judged {
-  double kl = 0, kl_error = 0, percentile_99 = 0, same_top = 1, perplexity = 0;
-};
-
-nlohmann::json to_json(const Judged& j) {
-  return {{"mean_kl", j.kl},
-          {"mean_kl_standard_error", j.kl_error},
-          {"percentile_99_kl", j.percentile_99},
-          {"same_top", j.same_top},
-          {"perplexity", j.perplexity}};
-}
 
 // The stages of one fit, in the order of run().
 class FitRun {
@@ -351,16 +340,11 @@ class FitRun {
   Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
     MeasuredModel measured(*model_, *source_, store);
     EDGELLM_RETURN_IF_ERROR(measured.apply(plan));
-    EDGELLM_ASSIGN_OR_RETURN(Judged judged, judged_on(*model_));
+    EDGELLM_ASSIGN_OR_RETURN(Judged judged,
+                             judge_model(*model_, verify_text_, *verify_reference_, progress_));
     measured.restore();
     store.give_back();
     return judged;
-  }
-
-  Result<Judged> judged_on(LanguageModel& model) {
-    EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
-                             measure_divergence(model, verify_text_, *verify_reference_, progress_));
-    return Judged{d.mean_kl, d.standard_error, d.percentile_99_kl, d.same_top, d.perplexity.perplexity};
   }
 
   // The searched plan and its best rival are judged on text that nothing was chosen by, the better of them
@@ -448,7 +432,8 @@ class FitRun {
       EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(path));
       EDGELLM_ASSIGN_OR_RETURN(auto model, RuntimeLanguageModel::load(
                                                std::make_shared<GgufFile>(std::move(file)), model_options()));
-      EDGELLM_ASSIGN_OR_RETURN(rival.judged, judged_on(*model));
+      EDGELLM_ASSIGN_OR_RETURN(rival.judged,
+                               judge_model(*model, verify_text_, *verify_reference_, progress_));
     }
     std::error_code code;
     std::filesystem::remove(path, code);

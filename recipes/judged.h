@@ -1,0 +1,20 @@
+// How near a model is to the original on the text that a fit keeps for nothing else.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "evaluate/divergence.h"
+
+namespace edgellm {
+
+struct Judged {
+  double kl = 0, kl_error = 0, percentile_99 = 0, same_top = 1, perplexity = 0;
+};
+
+Result<Judged> judge_model(LanguageModel& model, const TextWindows& text, const ReferenceLogits& reference,
+                           const Progress& progress);
+
+// As a fit's report has it: docs/formats.md.
+nlohmann::json to_json(const Judged& judged);
+
+}  // namespace edgellm
