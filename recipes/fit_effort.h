@@ -26,8 +26,7 @@ struct FitEffort {
 };
 
 // "fast"; "balanced", which also compensates; "best", which searches longer, compensates on more text and
-// trains.
-// Error lists them.
+// trains. Error lists them.
 Result<FitEffort> fit_effort(std::string_view name);
 
 }  // namespace edgellm

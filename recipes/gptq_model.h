@@ -19,9 +19,9 @@ struct GptqModelOptions {
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
   size_t n_windows = 128;                        // of calibration; fewer where the text has no more
   size_t n_window_tokens = 256;
-  size_t n_training_epochs =
-      0;               // of what the grid stores beside its levels (recipes/compress/trained_tensors.h)
-  double damping = 0;  // of the mean of H's diagonal; 0: the method's own
+  // Of training what the grid stores beside its levels (recipes/compress/trained_tensors.h).
+  size_t n_training_epochs = 0;
+  double damping = 0;         // of the mean of H's diagonal; 0: the method's own
   uint64_t memory_limit = 0;  // as of CompensationOptions; 0: none
   // Beside which everything that a stopped run finished lies; removed in the end. Empty: OUTPUT.work.
   std::filesystem::path work;

@@ -84,6 +84,8 @@ void print_report(const nlohmann::json& r) {
       fmt::print("    {:<24}KL {:.4f} +- {:.4f}\n", t["name"].get<std::string>(), t["mean_kl"].get<double>(),
                  t["mean_kl_standard_error"].get<double>());
   }
+  if (r.contains("training") && r["training"]["stopped"].is_string())
+    fmt::print("  WARNING: training ended early: {}\n", r["training"]["stopped"].get<std::string>());
   const auto& c = r["calibration"];
   fmt::print("\n  text: {} windows of {} tokens, {}; {} of them kept apart for the figures above\n",
              c["windows"].get<int>(), c["window_tokens"].get<int>(),

@@ -45,14 +45,14 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
   fmt::print(stderr,
              "GPTQ: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              report["mean_error_ratio"].get<double>());
-  if (report.contains("training") && report["training"]["stopped"].is_string())
-    fmt::print(stderr, "warning: training ended early: {}\n",
-               report["training"]["stopped"].get<std::string>());
-  if (report.contains("training"))
-    fmt::print(
-        stderr, "training: KL on text held back {:.4f} before, {:.4f} {}\n",
-        report["training"]["held_kl_before"].get<double>(), report["training"]["held_kl"].get<double>(),
-        report["training"]["best_epoch"] == 0 ? "after: no epoch helped, nothing is changed" : "after");
+  if (report.contains("training")) {
+    const auto& training = report["training"];
+    if (training["stopped"].is_string())
+      fmt::print(stderr, "warning: training ended early: {}\n", training["stopped"].get<std::string>());
+    fmt::print(stderr, "training: KL on text held back {:.4f} before, {:.4f} {}\n",
+               training["held_kl_before"].get<double>(), training["held_kl"].get<double>(),
+               training["best_epoch"] == 0 ? "after: no epoch helped, nothing is changed" : "after");
+  }
   if (o.json.empty()) return {};
   return write_text_file(o.json, report.dump(2) + "\n");
 }

@@ -38,11 +38,9 @@ Status TorchDecoder::evaluate(std::span<const Token> tokens, size_t first_row, c
   return torch_call("evaluate", [&]() -> Status {
     at::NoGradGuard no_grad;
     hidden = forward(hidden).squeeze(0);
-    // Logits of a whole window of a large vocabulary would take more memory than the layers did.
-    constexpr int64_t kRows = 64;
-    for (int64_t row = int64_t(first_row); row < hidden.size(0); row += kRows) {
+    for (int64_t row = int64_t(first_row); row < hidden.size(0); row += kLogitRows) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
-      int64_t n_rows = std::min(kRows, hidden.size(0) - row);
+      int64_t n_rows = std::min(kLogitRows, hidden.size(0) - row);
       at::Tensor logits = head_.logits(hidden.narrow(0, row, n_rows)).to(at::kCPU).contiguous();
       for (int64_t i = 0; i < n_rows; ++i)
         EDGELLM_RETURN_IF_ERROR(

@@ -20,6 +20,9 @@
 
 namespace edgellm {
 
+// Rows whose logits are computed together: those of a large vocabulary are the largest tensors of all.
+inline constexpr int64_t kLogitRows = 128;
+
 // The last norm and the output matrix.
 struct TorchHead {
   at::Tensor norm;    // [n_embedding], float

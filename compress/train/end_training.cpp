@@ -19,8 +19,6 @@ namespace {
 
 // Steps in which the learning rate rises to its full height.
 constexpr size_t kWarmUpSteps = 4;
-// Rows whose logits are there at a time: those of a large vocabulary are the largest tensors of all.
-constexpr int64_t kLogitRows = 128;
 constexpr double kSecondsBetweenCheckpoints = 60;
 // Training takes at least this many times as long as what it saves.
 constexpr double kSaveShare = 20;

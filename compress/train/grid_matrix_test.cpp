@@ -12,10 +12,6 @@
 namespace edgellm {
 namespace {
 
-constexpr TensorType kTypes[] = {TensorType::Q4_0, TensorType::Q4_1, TensorType::Q5_0,   TensorType::Q5_1,
-                                 TensorType::Q8_0, TensorType::Q2_K, TensorType::Q3_K,   TensorType::Q4_K,
-                                 TensorType::Q5_K, TensorType::Q6_K, TensorType::IQ4_NL, TensorType::IQ4_XS,
-                                 TensorType::Q2_0};
 constexpr int64_t kRows = 5, kColumns = 512;
 
 class GridMatrixTest : public testing::TestWithParam<TensorType> {
@@ -108,7 +104,13 @@ TEST_P(GridMatrixTest, LevelsMoveToWhereTheLossIsLeast) {
   expect_decoded(m.weights(), m.pack());
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, GridMatrixTest, testing::ValuesIn(kTypes),
+std::vector<TensorType> all_types() {
+  std::vector<TensorType> types;
+  for (const BlockGrid* grid : block_grids()) types.push_back(grid->type);
+  return types;
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, GridMatrixTest, testing::ValuesIn(all_types()),
                          [](const auto& i) { return std::string(to_string(i.param)); });
 
 TEST(GridMatrix, RefusesWhatHasNoGridOfValuesAndBytesOfAnotherSize) {

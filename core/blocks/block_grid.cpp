@@ -2,10 +2,15 @@
 
 namespace edgellm {
 
+std::span<const BlockGrid* const> block_grids() {
+  static constexpr const BlockGrid* kGrids[] = {&kQ4_0Grid,   &kQ4_1Grid, &kQ5_0Grid,  &kQ5_1Grid, &kQ8_0Grid,
+                                                &kIQ4_NLGrid, &kQ2_0Grid, &kQ2_KGrid,  &kQ3_KGrid, &kQ4_KGrid,
+                                                &kQ5_KGrid,   &kQ6_KGrid, &kIQ4_XSGrid};
+  return kGrids;
+}
+
 const BlockGrid* find_block_grid(TensorType type) {
-  for (const BlockGrid* grid :
-       {&kQ4_0Grid, &kQ4_1Grid, &kQ5_0Grid, &kQ5_1Grid, &kQ8_0Grid, &kIQ4_NLGrid, &kQ2_0Grid, &kQ2_KGrid,
-        &kQ3_KGrid, &kQ4_KGrid, &kQ5_KGrid, &kQ6_KGrid, &kIQ4_XSGrid})
+  for (const BlockGrid* grid : block_grids())
     if (grid->type == type) return grid;
   return nullptr;
 }

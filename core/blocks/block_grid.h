@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "core/base/float16.h"
 #include "core/blocks/scale_search.h"
@@ -62,7 +63,9 @@ struct BlockGrid {
   }
 };
 
-// Null for a type that is not written in blocks.
+// All that there are: every one of single values.
+std::span<const BlockGrid* const> block_grids();
+// Null for a type that has none.
 const BlockGrid* find_block_grid(TensorType type);
 
 // The encoder of every type with a grid of single values: fits, rounds to the nearest levels, packs.

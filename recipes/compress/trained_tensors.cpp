@@ -17,9 +17,6 @@
 namespace edgellm {
 namespace {
 
-// Rows whose logits are there at a time.
-constexpr int64_t kLogitRows = 128;
-
 class GridTrainingRun {
  public:
   GridTrainingRun(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,

@@ -25,9 +25,7 @@ class CompensatedTensors : public testing::Test {
     source_ = tiny::open(shape);
     ASSERT_TRUE(source_);
     windows_ = tiny::random_windows(kWindows, kTokens, shape.n_vocabulary);
-    plan_ = {};
-    for (const GgufTensor& tensor : source_->tensors())
-      if (tensor.dimensions.size() == 2) plan_.types[tensor.name] = type;
+    plan_ = tiny::plan_in(type, *source_);
   }
 
   CompensationOptions options(const std::string& folder) const {

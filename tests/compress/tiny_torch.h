@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "compress/torch_model/torch_decoder.h"
+#include "recipes/quantize.h"
 #include "runtime/graph/tiny_model.h"
 
 namespace edgellm::tiny {
@@ -29,6 +30,14 @@ inline std::vector<std::vector<Token>> random_windows(size_t n_windows, size_t n
   for (size_t i = 0; i < n_windows; ++i)
     windows.push_back(random_tokens(n_tokens, n_vocabulary, uint32_t(100 + i)));
   return windows;
+}
+
+// Every matrix in one type.
+inline QuantizationPlan plan_in(TensorType type, const GgufFile& source) {
+  QuantizationPlan plan;
+  for (const GgufTensor& tensor : source.tensors())
+    if (tensor.dimensions.size() == 2) plan.types[tensor.name] = type;
+  return plan;
 }
 
 // The value of a Result that a test needs to go on; a failure is thrown, and fails the test with its message.

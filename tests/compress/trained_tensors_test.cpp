@@ -27,9 +27,7 @@ class TrainedTensors : public testing::Test {
     source_ = tiny::open(shape);
     ASSERT_TRUE(source_);
     windows_ = tiny::random_windows(kWindows, kTokens, shape.n_vocabulary);
-    plan_ = {};
-    for (const GgufTensor& tensor : source_->tensors())
-      if (tensor.dimensions.size() == 2) plan_.types[tensor.name] = type;
+    plan_ = tiny::plan_in(type, *source_);
     encoded_ = folder_.path() / fmt::format("{}-encoded", shape.family);
     for (const auto& [name, planned] : plan_.types) stored(encoded_, name);
   }
