@@ -22,10 +22,15 @@ LayerMoments moments_for(const Hyperparameters& h, uint32_t layer, std::span<con
   return moments;
 }
 
+// The input of ffn_down and what its product is added to; undefined where it was not computed.
+struct FfnInput {
+  at::Tensor residual, gated;
+};
+
 // Adds the inputs of the layer's products that `moments` has room for; computes no further than the last of
 // them.
-void add_inputs(const TorchLayer& layer, const at::Tensor& hidden, const TorchPositions& positions,
-                LayerMoments& moments) {
+FfnInput add_inputs(const TorchLayer& layer, const at::Tensor& hidden, const TorchPositions& positions,
+                    LayerMoments& moments) {
   auto add = [&](TensorRole role, const at::Tensor& x) {
     if (auto at = moments.find(role); at != moments.end()) at->second.add(x.reshape({-1, x.size(-1)}));
   };
@@ -36,16 +41,19 @@ void add_inputs(const TorchLayer& layer, const at::Tensor& hidden, const TorchPo
   if (layer.has_attention()) {
     at::Tensor x = layer.attention_input(state);
     add(attention_q, x);
-    if (!wanted({attention_output, ffn_gate, ffn_down})) return;
+    if (!wanted({attention_output, ffn_gate, ffn_down})) return {};
     at::Tensor mixed = layer.attended(x, positions);
     add(attention_output, mixed);
-    if (!wanted({ffn_gate, ffn_down})) return;
+    if (!wanted({ffn_gate, ffn_down})) return {};
     state = state + layer.attention_branch(mixed);
   }
-  if (!layer.has_ffn()) return;
+  if (!layer.has_ffn()) return {};
   at::Tensor y = layer.ffn_input(state);
   add(ffn_gate, y);
-  if (wanted({ffn_down})) add(ffn_down, layer.gated(y));
+  if (!wanted({ffn_down})) return {};
+  at::Tensor gated = layer.gated(y);
+  add(ffn_down, gated);
+  return {state, gated};
 }
 
 // Sum over all tokens of the cosine of input and output.
@@ -118,10 +126,19 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
       if (matrix.defined())
         moments.emplace(role, SecondMoments(matrix.size(1), states_.options().moments, states_.device()));
     }
+    ffn_inputs_.reset();
+    if (states_.options().keep_ffn_inputs && layer_.has_ffn() && moments.contains(ffn_down)) {
+      EDGELLM_ASSIGN_OR_RETURN(HiddenStore residual,
+                               states_.like_states(states_.calibrated().shape().n_embedding));
+      EDGELLM_ASSIGN_OR_RETURN(HiddenStore gated, states_.like_states(layer_.parameter(ffn_down).size(1)));
+      ffn_inputs_.emplace(FfnInputs{std::move(residual), std::move(gated)});
+    }
     EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
-      add_inputs(layer_, hidden.to(states_.device()), states_.positions(), moments);
-      return {};
+      FfnInput input = add_inputs(layer_, hidden.to(states_.device()), states_.positions(), moments);
+      if (!ffn_inputs_) return {};
+      EDGELLM_RETURN_IF_ERROR(ffn_inputs_->residual.write(first, input.residual));
+      return ffn_inputs_->gated.write(first, input.gated);
     }));
     return moments;
   });
@@ -230,6 +247,18 @@ class CalibrationRun {
     return 1 - cosines / double(windows_.size() * windows_[0].size());
   }
 
+  // The calibrated states go to the layer's outputs from what was kept of the way there.
+  Status forward_ffn(const TorchLayer& layer, const LayerCalibration::FfnInputs& inputs) {
+    return states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor residual, inputs.residual.read(first, n));
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor gated, inputs.gated.read(first, n));
+      at::Tensor output = residual.to(states_.device()) + layer.ffn_branch(gated.to(states_.device()));
+      advance(n);
+      if (at::isfinite(output).all().item<bool>()) return states_.calibrated().write(first, output);
+      return Error{fmt::format("calibrate: layer {} gives values that are no numbers", layer.number())};
+    });
+  }
+
   // The layer's Block Influence, negative where it is not known.
   Result<double> run_layer(uint32_t number) {
     EDGELLM_ASSIGN_OR_RETURN(TorchLayer layer, model_.load_layer(number));
@@ -249,9 +278,16 @@ class CalibrationRun {
       EDGELLM_ASSIGN_OR_RETURN(calibration.moments_, calibration.collect(options_.roles));
       advance(int64_t(windows_.size()));
     }
+    // What the callback changes may be anything but what it collects itself afterwards.
+    calibration.ffn_inputs_.reset();
     if (callbacks_.on_layer) EDGELLM_RETURN_IF_ERROR(callbacks_.on_layer(calibration));
     calibration.moments_.clear();
-    EDGELLM_RETURN_IF_ERROR(forward(layer, states_.calibrated(), nullptr));
+    if (calibration.ffn_inputs_ && layer.has_ffn()) {
+      EDGELLM_RETURN_IF_ERROR(forward_ffn(layer, *calibration.ffn_inputs_));
+    } else {
+      auto done = forward(layer, states_.calibrated(), nullptr);
+      if (!done.ok()) return done.error();
+    }
     return calibration.block_influence_;
   }
 

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -31,6 +32,10 @@ struct CalibrationOptions {
   // Sequential only: also carries the original model's hidden states along, for Block Influence and for
   // training towards the original's outputs. Costs a pass and the states' memory once more.
   bool keep_original = false;
+  // Sequential only: collecting the inputs of ffn_down keeps them, so that the way to the next layer costs
+  // that product alone. The callback then changes nothing but ffn_down afterwards. Costs the memory of the
+  // inputs, the widest of all.
+  bool keep_ffn_inputs = false;
   // Of every layer's statistics before its callback; the callback may collect others
   // (LayerCalibration::collect).
   std::vector<TensorRole> roles = {product_input_roles().begin(), product_input_roles().end()};
@@ -54,7 +59,7 @@ using LayerMoments = std::map<TensorRole, SecondMoments>;
 struct CalibrationMemory {
   uint64_t n_layer_bytes = 0;   // weights of the widest layer, and of those that replace them
   uint64_t n_moment_bytes = 0;  // of the widest layer
-  uint64_t n_hidden_bytes = 0;  // all states, if they are kept in memory
+  uint64_t n_hidden_bytes = 0;  // all states and inputs kept, if in memory
   uint64_t n_batch_bytes = 0;   // intermediate values of a batch
   size_t n_batch_windows = 0;   // windows computed together
   bool hidden_on_disk = false;
@@ -111,9 +116,15 @@ class LayerCalibration {
   };
   Result<AttentionMoments> collect_attention(bool with_received) const;
 
+  // What leads to the outputs once ffn_down is final (keep_ffn_inputs).
+  struct FfnInputs {
+    HiddenStore residual, gated;
+  };
+
   TorchLayer& layer_;
   CalibrationStates& states_;
   LayerMoments moments_;
+  mutable std::optional<FfnInputs> ffn_inputs_;
   double block_influence_ = -1;
 };
 

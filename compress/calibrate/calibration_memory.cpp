@@ -38,15 +38,20 @@ Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& h, size
                                                   const TorchCompute& compute,
                                                   const CalibrationOptions& options) {
   CalibrationMemory memory;
-  uint64_t n_window_bytes = 0;
+  uint64_t n_window_bytes = 0, n_widest = 0;
   for (uint32_t layer = 0; layer < h.n_layers; ++layer) {
     uint64_t n_bytes = layer_values(h, layer) * c10::elementSize(compute.type);
     memory.n_layer_bytes = std::max(memory.n_layer_bytes, options.sequential ? 2 * n_bytes : n_bytes);
     memory.n_moment_bytes = std::max(memory.n_moment_bytes, layer_moment_bytes(h, layer, options));
     n_window_bytes = std::max(n_window_bytes, window_bytes(h, layer, n_tokens));
+    n_widest = std::max(n_widest, uint64_t{h.n_feed_forward[layer]});
   }
   HiddenShape shape = {int64_t(n_windows), int64_t(n_tokens), int64_t(h.n_embedding), options.hidden_type};
   memory.n_hidden_bytes = shape.n_bytes() * (options.sequential && options.keep_original ? 2 : 1);
+  if (options.sequential && options.keep_ffn_inputs) {
+    HiddenShape gated = {shape.n_windows, shape.n_tokens, int64_t(n_widest), shape.type};
+    memory.n_hidden_bytes += shape.n_bytes() + gated.n_bytes();
+  }
   size_t most = std::clamp<size_t>(options.n_batch_tokens / n_tokens, 1, n_windows);
   for (bool on_disk : {false, true}) {
     memory.hidden_on_disk = on_disk;

@@ -34,10 +34,17 @@ Result<CalibrationStates> CalibrationStates::create(const TorchModel& model, siz
   if (options.sequential && options.keep_original) {
     EDGELLM_ASSIGN_OR_RETURN(states.original_, store());
   }
+  states.folder_ = folder;
   states.positions_ = model.positions(int64_t(n_tokens));
   states.device_ = model.compute().device;
   states.n_batch_ = memory.n_batch_windows;
   return states;
+}
+
+Result<HiddenStore> CalibrationStates::like_states(int64_t n_values) const {
+  HiddenShape shape = calibrated_.shape();
+  shape.n_embedding = n_values;
+  return calibrated_.is_in_memory() ? HiddenStore::in_memory(shape) : HiddenStore::in_file(shape, folder_);
 }
 
 Status CalibrationStates::check_batch() {

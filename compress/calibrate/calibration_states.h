@@ -34,6 +34,9 @@ class CalibrationStates {
     return {};
   }
 
+  // Of as many windows and tokens, n_values a token; where the states are, in memory or on disk.
+  Result<HiddenStore> like_states(int64_t n_values) const;
+
   // Error where they cannot be given (see LayerCalibration).
   Result<at::Tensor> read_inputs(size_t first, size_t n) const;
   Result<at::Tensor> read_original(size_t first, size_t n) const;
@@ -61,6 +64,7 @@ class CalibrationStates {
   CalibrationOptions options_;
   HiddenStore calibrated_;
   std::optional<HiddenStore> original_;
+  std::filesystem::path folder_;  // of states on disk
   TorchPositions positions_;
   at::Device device_ = at::kCPU;
   size_t n_batch_ = 1;

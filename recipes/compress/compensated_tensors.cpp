@@ -79,6 +79,7 @@ class CompensationRun {
     const GgufTensor* head = head_to_round();
     CalibrationOptions calibration;
     calibration.roles = {};
+    calibration.keep_ffn_inputs = true;
     calibration.memory_limit = options_.memory_limit;
     calibration.work_folder = options_.folder;
     calibration.key = fmt::format("{} {}", plan_hash(plan_), options_.damping);

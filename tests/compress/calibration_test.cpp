@@ -250,6 +250,36 @@ TEST_F(CalibrationTest, StatesOnDiskGiveTheSame) {
   EXPECT_TRUE(fs::is_empty(folder_)) << "states and checkpoints go with the run that made them";
 }
 
+// Collecting ffn_down's inputs last and keeping them gives the next layer what computing it anew would.
+TEST_F(CalibrationTest, KeptInputsOfFfnDownLeadToTheSameStates) {
+  auto rounds_down_last = [](LayerCalibration& layer) -> Status {
+    round_weights(layer.layer());
+    at::Tensor down = layer.layer().parameter(ffn_down);
+    layer.layer().set_parameter(ffn_down, down * 1.5);
+    auto moments = layer.collect({{ffn_down}});
+    if (!moments.ok()) return moments.error();
+    layer.layer().set_parameter(ffn_down, down);
+    return {};
+  };
+  for (const Shape& shape : {kLlama, kGemma3}) {
+    SCOPED_TRACE(shape.family);
+    use(shape);
+    CalibrationOptions o = options();
+    o.n_batch_tokens = kTokens;
+    Told computed, kept, on_disk;
+    value_of(calibrate(*model_, windows_, o, computed.callbacks(rounds_down_last), {}));
+    o.keep_ffn_inputs = true;
+    CalibrationResult result =
+        value_of(calibrate(*model_, windows_, o, kept.callbacks(rounds_down_last), {}));
+    expect_same(kept, computed, 1e-5);
+    o.memory_limit = result.memory.n_bytes() - 1;
+    o.work_folder = folder_;
+    result = value_of(calibrate(*model_, windows_, o, on_disk.callbacks(rounds_down_last), {}));
+    EXPECT_TRUE(result.memory.hidden_on_disk);
+    expect_same(on_disk, computed, 1e-5);
+  }
+}
+
 TEST_F(CalibrationTest, TooLittleMemorySaysHowMuchWouldDo) {
   use(kLlama);
   CalibrationOptions o = options();
