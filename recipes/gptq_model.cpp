@@ -58,12 +58,14 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
     EDGELLM_ASSIGN_OR_RETURN(text, draw_calibration_text(source, tokenizer, wanted, progress));
   }
   text.windows.resize(std::min(text.windows.size(), options.n_windows));
-  EDGELLM_RETURN_IF_ERROR(work.enter_text(hash_text(
-      fmt::format("{} {} {} {}", plan_hash(plan), text.hash, text.windows.size(), options.damping))));
+  EDGELLM_RETURN_IF_ERROR(
+      work.enter_text(hash_text(fmt::format("{} {} {} {} {}", plan_hash(plan), text.hash, text.windows.size(),
+                                            options.damping, options.weigh_tokens))));
 
   CompensationOptions compensation;
   compensation.folder = work.file(options.n_training_epochs ? "tensors-to-train" : "tensors");
   compensation.damping = options.damping;
+  compensation.weigh_tokens = options.weigh_tokens;
   compensation.memory_limit = options.memory_limit;
   compensation.n_threads = options.n_threads;
   // What judges the training must be as new to GPTQ.

@@ -22,6 +22,24 @@ LayerMoments moments_for(const Hyperparameters& h, uint32_t layer, std::span<con
   return moments;
 }
 
+// Of some windows in one layer.
+struct WindowWeights {
+  const TokenWeights* tokens = nullptr;  // null: all weigh alike
+  uint32_t layer = 0;
+  int64_t first = 0, n = 0;  // windows
+
+  // [n, n_tokens], or undefined.
+  at::Tensor of(TensorRole role) const {
+    at::Tensor all = tokens ? tokens->of(layer, role) : at::Tensor();
+    return all.defined() ? all.narrow(0, first, n) : all;
+  }
+  // x: [n, n_tokens, n_columns]. The result's second moments are those of x with each token's weight.
+  at::Tensor weighed(const at::Tensor& x, TensorRole role) const {
+    at::Tensor weights = of(role);
+    return (weights.defined() ? x * weights.to(x.device()).sqrt().unsqueeze(-1) : x).flatten(0, 1);
+  }
+};
+
 // The input of ffn_down and what its product is added to; undefined where it was not computed.
 struct FfnInput {
   at::Tensor residual, gated;
@@ -30,9 +48,9 @@ struct FfnInput {
 // Adds the inputs of the layer's products that `moments` has room for; computes no further than the last of
 // them.
 FfnInput add_inputs(const TorchLayer& layer, const at::Tensor& hidden, const TorchPositions& positions,
-                    LayerMoments& moments) {
+                    const WindowWeights& weights, LayerMoments& moments) {
   auto add = [&](TensorRole role, const at::Tensor& x) {
-    if (auto at = moments.find(role); at != moments.end()) at->second.add(x.reshape({-1, x.size(-1)}));
+    if (auto at = moments.find(role); at != moments.end()) at->second.add(weights.weighed(x, role));
   };
   auto wanted = [&](std::initializer_list<TensorRole> roles) {
     return std::any_of(roles.begin(), roles.end(), [&](TensorRole role) { return moments.contains(role); });
@@ -135,7 +153,8 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
     }
     EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
-      FfnInput input = add_inputs(layer_, hidden.to(states_.device()), states_.positions(), moments);
+      WindowWeights weights = {states_.options().token_weights, number(), first, n};
+      FfnInput input = add_inputs(layer_, hidden.to(states_.device()), states_.positions(), weights, moments);
       if (!ffn_inputs_) return {};
       EDGELLM_RETURN_IF_ERROR(ffn_inputs_->residual.write(first, input.residual));
       return ffn_inputs_->gated.write(first, input.gated);
@@ -156,8 +175,9 @@ Result<LayerCalibration::AttentionMoments> LayerCalibration::collect_attention(b
     EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
       at::Tensor x = layer_.attention_input(hidden.to(states_.device()));
-      AttentionSample sample = layer_.sample_attention(x, states_.positions());
-      moments.mixed.add(sample.mixed.flatten(0, 1));
+      WindowWeights weights = {states_.options().token_weights, number(), first, n};
+      AttentionSample sample = layer_.sample_attention(x, states_.positions(), weights.of(attention_v));
+      moments.mixed.add(weights.weighed(sample.mixed, attention_v));
       if (with_received) moments.received.add((x * sample.received.sqrt().unsqueeze(-1)).flatten(0, 1));
       return {};
     }));

@@ -19,6 +19,7 @@
 
 #include "compress/calibrate/hidden_store.h"
 #include "compress/calibrate/second_moments.h"
+#include "compress/calibrate/token_weights.h"
 #include "compress/torch_model/torch_model.h"
 #include "core/base/progress.h"
 #include "core/base/result.h"
@@ -36,6 +37,9 @@ struct CalibrationOptions {
   // that product alone. The callback then changes nothing but ffn_down afterwards. Costs the memory of the
   // inputs, the widest of all.
   bool keep_ffn_inputs = false;
+  // Sequential only: the weights of tokens in what callbacks collect, of the same windows; must outlive the
+  // calibration. Null: all alike.
+  const TokenWeights* token_weights = nullptr;
   // Of every layer's statistics before its callback; the callback may collect others
   // (LayerCalibration::collect).
   std::vector<TensorRole> roles = {product_input_roles().begin(), product_input_roles().end()};

@@ -163,7 +163,8 @@ at::Tensor TorchLayer::attended(const at::Tensor& x, const TorchPositions& posit
       .flatten(-2);
 }
 
-AttentionSample TorchLayer::sample_attention(const at::Tensor& x, const TorchPositions& positions) const {
+AttentionSample TorchLayer::sample_attention(const at::Tensor& x, const TorchPositions& positions,
+                                             const at::Tensor& query_weights) const {
   int64_t n_sequences = x.size(0), n_tokens = x.size(1);
   at::Tensor weights = attention_weights(x, positions).view({n_sequences, n_heads_, n_tokens, n_tokens});
   at::Tensor query = at::arange(n_tokens, at::TensorOptions().dtype(at::kLong).device(x.device()));
@@ -173,7 +174,8 @@ AttentionSample TorchLayer::sample_attention(const at::Tensor& x, const TorchPos
                            .index({query.remainder(n_heads_), query})
                            .transpose(0, 1)
                            .to(at::kFloat);
-  return {sampled.bmm(x), sampled.sum(1)};
+  at::Tensor counted = query_weights.defined() ? sampled * query_weights.unsqueeze(-1) : sampled;
+  return {sampled.bmm(x), counted.sum(1)};
 }
 
 at::Tensor TorchLayer::attention_branch(const at::Tensor& attended) const {

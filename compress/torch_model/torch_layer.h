@@ -78,8 +78,10 @@ class TorchLayer {
   //   result = a + ffn_branch(gated(ffn_input(a)))
   at::Tensor attention_input(const at::Tensor& hidden) const;
   at::Tensor attended(const at::Tensor& x, const TorchPositions& positions) const;
-  // x: the attention's input, [n_sequences, n_tokens, n_embedding].
-  AttentionSample sample_attention(const at::Tensor& x, const TorchPositions& positions) const;
+  // x: the attention's input, [n_sequences, n_tokens, n_embedding]. query_weights: [n_sequences, n_tokens],
+  // by which `received` counts each query; undefined: all alike.
+  AttentionSample sample_attention(const at::Tensor& x, const TorchPositions& positions,
+                                   const at::Tensor& query_weights = {}) const;
   at::Tensor attention_branch(const at::Tensor& attended) const;
   at::Tensor ffn_input(const at::Tensor& hidden) const;
   at::Tensor gated(const at::Tensor& y) const;

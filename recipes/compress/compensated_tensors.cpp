@@ -82,7 +82,12 @@ class CompensationRun {
     calibration.keep_ffn_inputs = true;
     calibration.memory_limit = options_.memory_limit;
     calibration.work_folder = options_.folder;
-    calibration.key = fmt::format("{} {}", plan_hash(plan_), options_.damping);
+    calibration.key = fmt::format("{} {} {}", plan_hash(plan_), options_.damping, options_.weigh_tokens);
+    TokenWeights weights;
+    if (options_.weigh_tokens) {
+      EDGELLM_RETURN_IF_ERROR(weigh_tokens(weights));
+      calibration.token_weights = &weights;
+    }
     CalibrationCallbacks callbacks;
     callbacks.on_layer = [&](LayerCalibration& layer) {
       begin_progress(layer.number());
@@ -97,6 +102,14 @@ class CompensationRun {
     if (!done.ok()) return done.error();
     if (meter_) meter_->finish();
     return {};
+  }
+
+  // Unless an earlier run did.
+  Status weigh_tokens(TokenWeights& weights) const {
+    const std::filesystem::path path = options_.folder / "token.weights";
+    if (weights.load(path).ok()) return {};
+    EDGELLM_ASSIGN_OR_RETURN(weights, measure_token_weights(*model_, windows_, progress_));
+    return weights.save(path);
   }
 
   std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }

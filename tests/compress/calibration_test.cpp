@@ -250,6 +250,44 @@ TEST_F(CalibrationTest, StatesOnDiskGiveTheSame) {
   EXPECT_TRUE(fs::is_empty(folder_)) << "states and checkpoints go with the run that made them";
 }
 
+TEST_F(CalibrationTest, TokensWeighInWhatIsCollectedAsTheyAreTold) {
+  use(kLlama);
+  TokenWeights weights;
+  for (uint32_t layer = 0; layer < kLlama.n_layers; ++layer)
+    for (TensorRole role : {attention_q, attention_v, attention_output, ffn_gate, ffn_up, ffn_down})
+      weights.put(layer, role, at::rand({int64_t(kWindows), int64_t(kTokens)}).square());
+  CalibrationOptions o = options();
+  o.roles = {};
+  o.token_weights = &weights;
+  Told told;
+  value_of(calibrate(*model_, windows_, o, told.callbacks([&](LayerCalibration& layer) -> Status {
+    at::Tensor x = layer.layer().attention_input(value_of(layer.inputs(0, kWindows)));
+    auto weighed = [&](const at::Tensor& of, TensorRole role) {
+      return (of * weights.of(layer.number(), role).sqrt().unsqueeze(-1)).flatten(0, 1);
+    };
+    auto moment = [](const at::Tensor& rows) { return rows.t().mm(rows); };
+    LayerMoments moments = value_of(layer.collect({{attention_q, attention_output}}));
+    EXPECT_LE(relative_difference(moments.at(attention_q).matrix(), moment(weighed(x, attention_q))), 1e-4);
+    at::Tensor attended = layer.layer().attended(x, layer.positions());
+    EXPECT_LE(relative_difference(moments.at(attention_output).matrix(),
+                                  moment(weighed(attended, attention_output))),
+              1e-4);
+    AttentionSample sample =
+        layer.layer().sample_attention(x, layer.positions(), weights.of(layer.number(), attention_v));
+    at::Tensor z = weighed(sample.mixed, attention_v),
+               received = (x * sample.received.sqrt().unsqueeze(-1)).flatten(0, 1);
+    SecondMoments values = value_of(layer.collect_value_inputs()),
+                  keys = value_of(layer.collect_key_inputs());
+    EXPECT_LE(relative_difference(values.matrix(), moment(z)), 1e-4);
+    EXPECT_LE(relative_difference(keys.matrix(), moment(received) - moment(z)), 1e-4);
+    at::Tensor any = at::randn({16, x.size(-1)});
+    EXPECT_GE((any.mm(keys.matrix()) * any).sum(1).min().item<float>(), 0.0f) << "a sum of covariances";
+    return {};
+  }),
+                     {}));
+  EXPECT_EQ(told.layers.size(), kLlama.n_layers);
+}
+
 // Collecting ffn_down's inputs last and keeping them gives the next layer what computing it anew would.
 TEST_F(CalibrationTest, KeptInputsOfFfnDownLeadToTheSameStates) {
   auto rounds_down_last = [](LayerCalibration& layer) -> Status {

@@ -13,7 +13,7 @@ namespace edgellm {
 namespace {
 
 namespace fs = std::filesystem;
-using tiny::kLlama, tiny::kQwen2, tiny::Shape, tiny::value_of;
+using tiny::kGemma3, tiny::kLlama, tiny::kQwen2, tiny::Shape, tiny::value_of;
 
 constexpr size_t kWindows = 9, kTokens = 24;
 
@@ -32,6 +32,7 @@ class CompensatedTensors : public testing::Test {
     CompensationOptions o;
     o.folder = folder_.path() / folder;
     o.n_threads = 1;
+    o.weigh_tokens = weighs_tokens_;
     return o;
   }
 
@@ -50,6 +51,7 @@ class CompensatedTensors : public testing::Test {
   std::shared_ptr<const GgufFile> source_;
   std::vector<std::vector<Token>> windows_;
   QuantizationPlan plan_;
+  bool weighs_tokens_ = false;
 };
 
 TEST_F(CompensatedTensors, AreEveryMatrixOfThePlanWithLessOutputErrorThanRoundingToNearest) {
@@ -82,6 +84,19 @@ TEST_F(CompensatedTensors, ThatAreAllThereAreNotMadeAgain) {
   value_of(run("twice", [&](const ProgressReport&) { ++n_reports; }));
   EXPECT_GT(n_reports, 0u);
   EXPECT_EQ(stored("twice", "blk.1.ffn_up.weight"), before);
+}
+
+TEST_F(CompensatedTensors, WithWeighedTokensAreOthersAndTheSameAfterAStop) {
+  use(kGemma3, TensorType::Q4_0);
+  value_of(run("plain"));
+  weighs_tokens_ = true;
+  value_of(run("weighed"));
+  const std::string name = "blk.2.ffn_up.weight";
+  const auto weighed = stored("weighed", name);
+  EXPECT_NE(weighed, stored("plain", name));
+  fs::remove(CandidateStore::path_of(folder_.path() / "weighed", name, TensorType::Q4_0));
+  value_of(run("weighed"));
+  EXPECT_EQ(stored("weighed", name), weighed);
 }
 
 TEST_F(CompensatedTensors, OfTypesWithoutAGridOfSingleValuesAreRoundedToNearestAndSaidToBe) {
