@@ -10,9 +10,10 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
-#include "recipes/compensation_report.h"
 #include "recipes/device_profile.h"
 #include "recipes/drawn_text.h"
+#include "recipes/fit_pace.h"
+#include "recipes/fit_report.h"
 #include "recipes/fit_source.h"
 #include "recipes/fit_work.h"
 #include "recipes/generation_check.h"
@@ -22,7 +23,6 @@
 #include "recipes/plan_search.h"
 #include "recipes/stored_model.h"
 #include "recipes/tensor_encoding.h"
-#include "recipes/training_report.h"
 #include "runtime/decode/run_memory.h"
 
 namespace edgellm {
@@ -42,6 +42,7 @@ class FitRun {
  public:
   FitRun(const FitOptions& options, const Progress& progress)
       : options_(options),
+        effort_(options.effort),
         progress_([this, &progress](const ProgressReport& report) {
           clock_.save();
           if (progress) progress(report);
@@ -60,7 +61,7 @@ class FitRun {
     EDGELLM_RETURN_IF_ERROR(choose_and_write());
     EDGELLM_RETURN_IF_ERROR(measure_runs());
     clock_.end();
-    nlohmann::json report = make_report();
+    nlohmann::json report = fit_report(options_, *source_, findings());
     EDGELLM_RETURN_IF_ERROR(write_text_file(report_path(), report.dump(2) + "\n"));
     std::error_code code;
     std::filesystem::remove(stages_path_, code);
@@ -94,8 +95,8 @@ class FitRun {
     }
     EDGELLM_ASSIGN_OR_RETURN(model_file_,
                              fit_source(options_.model, work_root(), options_.n_threads, progress_));
-    EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(model_file_));
-    source_ = std::make_shared<GgufFile>(std::move(file));
+    EDGELLM_ASSIGN_OR_RETURN(opened_, open_fit_source(model_file_));
+    source_ = opened_.file;
     for (const auto& output : {options_.output, report_path()})
       EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
     EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
@@ -137,8 +138,7 @@ class FitRun {
     RunMemory run = run_memory(smallest);
     return Error{
         fmt::format("no plan runs in {:.1f} MB at a context of {}: the smallest possible takes {:.1f} MB, of "
-                    "which {:.1f} "
-                    "MB are weights ({} bytes)",
+                    "which {:.1f} MB are weights ({} bytes)",
                     double(*options_.memory_bytes) / 1e6, options_.n_context, double(run.total()) / 1e6,
                     double(smallest) / 1e6, run.total())};
   }
@@ -153,7 +153,7 @@ class FitRun {
   }
 
   Status prepare_text() {
-    const FitEffort& e = options_.effort;
+    const FitEffort& e = effort_;
     if (!options_.calibrate.empty()) {
       EDGELLM_ASSIGN_OR_RETURN(
           text_, read_calibration_text(options_.calibrate, *tokenizer_, e.n_window_tokens, kFewestWindows));
@@ -161,6 +161,7 @@ class FitRun {
     EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(work_root(), hash_text(model_hash_ + kWorkVersion)));
     work_ = std::make_unique<FitWork>(std::move(work));
     EDGELLM_RETURN_IF_ERROR(measure_device());
+    EDGELLM_RETURN_IF_ERROR(measure_pace());
     stages_path_ =
         work_->model_folder() / fmt::format("stages-{}-{}.json", search_key(), text_.hash.substr(0, 8));
     clock_.keep_in(stages_path_);
@@ -204,9 +205,42 @@ class FitRun {
     return write_device_profile(*profile_, path);
   }
 
+  // What was settled once is not settled anew, so that a stopped fit goes on to the same file.
+  Status settle(const char* when, const std::function<FitSteps()>& settled) {
+    const auto path = work_->model_folder() / fmt::format("{}-{}.json", when, time_key());
+    auto known = read_json<std::pair<size_t, size_t>>(path);
+    if (!known) {
+      const FitSteps steps = settled();
+      known.emplace(steps.n_compensation_windows, steps.n_training_epochs);
+      EDGELLM_RETURN_IF_ERROR(write_text_file(path, nlohmann::json(*known).dump()));
+    }
+    effort_.n_compensation_windows = known->first, effort_.n_training_epochs = known->second;
+    return {};
+  }
+
+  std::string time_key() const { return fmt::format("{}-{}", search_key(), *options_.seconds); }
+
+  // How fast this machine is with this model, and what a fit has time for by that.
+  Status measure_pace() {
+    if (!options_.seconds) return {};
+    clock_.begin("measuring this machine");
+    const std::vector<Token> window(effort_.n_window_tokens, 0);
+    pace_.emplace();
+    // The first time, the weights are read from the disk.
+    for (int i = 0; i < 2; ++i) {
+      const double began = monotonic_seconds();
+      EDGELLM_RETURN_IF_ERROR(
+          model_->evaluate(window, window.size() - 1, [](size_t, const auto&) { return Status(); }));
+      pace_->seconds_per_window = monotonic_seconds() - began;
+    }
+    return settle("steps", [this] { return steps_within(*options_.seconds - pace_->fast(), *pace_); });
+  }
+
+  double seconds_left() { return *options_.seconds - clock_.total() - pace_->closing(); }
+
   RuntimeModelOptions model_options() const {
     RuntimeModelOptions o;
-    o.n_context = o.n_batch = options_.effort.n_window_tokens;
+    o.n_context = o.n_batch = effort_.n_window_tokens;
     o.n_threads = threads_.n_threads();
     o.n_logit_rows = 64;
     return o;
@@ -261,8 +295,7 @@ class FitRun {
     CandidateStore plain(work_->file("tensors"), *source_, nullptr, threads_);
     MeasuredModel stand_in(*model_, *source_, plain);
     EDGELLM_RETURN_IF_ERROR(stand_in.apply(stand_in_plan(candidates_)));
-    size_t first = n_verify_,
-           count = std::min(options_.effort.n_importance_windows, text_.windows.size() - first);
+    size_t first = n_verify_, count = std::min(effort_.n_importance_windows, text_.windows.size() - first);
     EDGELLM_ASSIGN_OR_RETURN(
         CalibrationStatistics statistics,
         collect_calibration_statistics(*model_, std::span(text_.windows).subspan(first, count), progress_));
@@ -290,15 +323,15 @@ class FitRun {
         known && holds_all(*known)) {
       for (auto& c : candidates_) c.relative_error = known->at(c.tensor->name);
     } else {
-      EDGELLM_RETURN_IF_ERROR(measure_errors(*source_, importance_, options_.effort.n_error_rows, threads_,
-                                             progress_, candidates_));
+      EDGELLM_RETURN_IF_ERROR(
+          measure_errors(*source_, importance_, effort_.n_error_rows, threads_, progress_, candidates_));
       nlohmann::json j;
       for (const auto& c : candidates_) j[c.tensor->name] = c.relative_error;
       EDGELLM_RETURN_IF_ERROR(write_text_file(path, j.dump()));
     }
     clock_.begin("sensitivity");
-    TextWindows text = windows_of(
-        text_, n_verify_, std::min(options_.effort.n_sensitivity_windows, n_search_), kFirstScoredRow);
+    TextWindows text =
+        windows_of(text_, n_verify_, std::min(effort_.n_sensitivity_windows, n_search_), kFirstScoredRow);
     return measure_sensitivity(*measured_, text, *search_reference_, work_->file("sensitivity.jsonl"),
                                progress_, candidates_);
   }
@@ -307,9 +340,9 @@ class FitRun {
 
   // What decides a search besides model and text.
   std::string search_key() const {
-    std::string key = fmt::format("{}-{}-{}-{}-{}", budget_, lookup_ ? lookup_->most_bytes : 0,
-                                  options_.drop_layers ? "drop" : "keep", options_.effort.n_generations,
-                                  options_.effort.n_offspring);
+    std::string key =
+        fmt::format("{}-{}-{}-{}-{}", budget_, lookup_ ? lookup_->most_bytes : 0,
+                    options_.drop_layers ? "drop" : "keep", effort_.n_generations, effort_.n_offspring);
     if (!is_timed()) return key;
     std::string goal = fmt::format("{} {}", most_harm(), options_.most_seconds_per_token.value_or(0));
     return key + "-" + hash_text(goal + profile_json(*profile_)["types"].dump()).substr(0, 8);
@@ -330,8 +363,8 @@ class FitRun {
     input.little_text = little_text_;
     input.all_text = search_text_;
     input.reference = search_reference_.get();
-    input.evolution.n_generations = options_.effort.n_generations;
-    input.evolution.n_offspring = options_.effort.n_offspring;
+    input.evolution.n_generations = effort_.n_generations;
+    input.evolution.n_offspring = effort_.n_offspring;
     input.checkpoint = work_->file(fmt::format("search-{}.json", search_key()));
     EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, input, progress_));
     return {};
@@ -362,9 +395,11 @@ class FitRun {
     }
     auto by_kl = [](const JudgedPlan& a, const JudgedPlan& b) { return a.judged.kl < b.judged.kl; };
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
-    if (options_.effort.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate(judged_.front().plan));
+    if (pace_)
+      EDGELLM_RETURN_IF_ERROR(settle("searched", [this] { return steps_within(seconds_left(), *pace_); }));
+    if (effort_.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate(judged_.front().plan));
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
-    if (options_.effort.n_training_epochs) EDGELLM_RETURN_IF_ERROR(train(judged_.front()));
+    if (effort_.n_training_epochs) EDGELLM_RETURN_IF_ERROR(train(judged_.front()));
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
     for (const JudgedPlan& rival : judged_) {
       clock_.begin("writing");
@@ -388,14 +423,23 @@ class FitRun {
     clock_.begin("rounding with feedback");
     std::span<const std::vector<Token>> windows = compress_windows();
     // What judges the training must be as new to GPTQ.
-    if (options_.effort.n_training_epochs)
-      windows = windows.first(windows.size() - n_held_windows(windows.size()));
+    if (effort_.n_training_epochs) windows = windows.first(windows.size() - n_held_windows(windows.size()));
     CompensationOptions o;
     o.folder =
         work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size()));
     o.n_threads = options_.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(compensation_, compensate_tensors(source_, plan.plan, windows, o, progress_));
     compensated_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
+    const double seconds = clock_.end();
+    if (pace_) {
+      // Unless an earlier fit had left this work: then it says nothing of this machine.
+      const double share = seconds / pace_->compensation(windows.size());
+      if (share > 0.02) pace_->torch_factor = share;
+      const FitSteps steps = {effort_.n_compensation_windows, effort_.n_training_epochs};
+      EDGELLM_RETURN_IF_ERROR(settle("compensated", [&] {
+        return FitSteps{steps.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
+      }));
+    }
     clock_.begin("verifying");
     EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(plan.plan, *compensated_));
     plan.name += kCompensated;
@@ -406,7 +450,7 @@ class FitRun {
   // Of the text that nothing is judged by.
   std::span<const std::vector<Token>> compress_windows() const {
     auto windows = std::span(text_.windows).subspan(n_verify_);
-    return windows.first(std::min(windows.size(), options_.effort.n_compensation_windows));
+    return windows.first(std::min(windows.size(), effort_.n_compensation_windows));
   }
 
   // The best encoding with what its grids store trained towards the original, as a further rival. Norms
@@ -416,9 +460,9 @@ class FitRun {
     GridTrainingOptions o;
     o.encoded = rival.folder;
     o.folder = work_->file(fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
-                                       compress_windows().size(), options_.effort.n_training_epochs,
+                                       compress_windows().size(), effort_.n_training_epochs,
                                        rival.folder.filename().string()));
-    o.n_epochs = options_.effort.n_training_epochs;
+    o.n_epochs = effort_.n_training_epochs;
     o.n_threads = options_.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(training_,
                              train_tensors(source_, rival.plan.plan, compress_windows(), o, progress_));
@@ -458,104 +502,46 @@ class FitRun {
     return {};
   }
 
-  nlohmann::json side(uint64_t n_file_bytes, uint64_t n_counted_bytes, const MeasuredRun& run,
-                      const Judged& judged) const {
-    nlohmann::json j = to_json(judged);
-    j["file_bytes"] = n_file_bytes;
-    j["predicted_memory_bytes"] = run_memory(n_counted_bytes).total();
-    j["peak_resident_bytes"] = run.peak_resident_bytes;
-    j["prompt_tokens_per_second"] = run.prompt_tokens_per_second;
-    j["generated_tokens_per_second"] = run.generated_tokens_per_second;
-    return j;
+  FitSide side(uint64_t n_file_bytes, const QuantizationPlan& plan, const MeasuredRun& run,
+               const Judged& judged) const {
+    // Does not fail: both plans have been written or read.
+    uint64_t n_counted_bytes = n_file_bytes;
+    if (auto counted = counted_bytes(*source_, plan, lookup_); counted.ok()) n_counted_bytes = *counted;
+    return {n_file_bytes, run_memory(n_counted_bytes).total(), run, judged};
   }
 
-  // Of the products of a token, on the profile's device.
-  nlohmann::json speed_report() const {
-    nlohmann::json j = {{"optimize", to_string(options_.goal)},
-                        {"profile", options_.device_profile.empty() ? "measured on this machine"
-                                                                    : options_.device_profile.string()},
-                        {"device", {{"backend", profile_->backend}, {"threads", profile_->n_threads}}},
-                        {"predicted_seconds_per_token", nullptr},
-                        {"predicted_seconds_per_token_before", nullptr}};
-    if (profile_->machine.is_object() && profile_->machine.contains("cpu"))
-      j["device"]["cpu"] = profile_->machine["cpu"];
-    if (auto seconds = predicted_seconds_per_token(*source_, chosen_.plan, *profile_))
-      j["predicted_seconds_per_token"] = *seconds;
-    if (auto seconds = predicted_seconds_per_token(*source_, {}, *profile_))
-      j["predicted_seconds_per_token_before"] = *seconds;
-    if (is_timed()) j["most_seconds_per_token"] = searched_.most_seconds;
-    if (options_.goal != FitGoal::accuracy) j["most_harm"] = most_harm();
-    return j;
-  }
-
-  nlohmann::json make_report() const {
-    nlohmann::json j;
-    j["schema"] = 1;
-    j["command"] = "fit";
-    j["model"] = options_.model.string();
-    j["model_hash"] = model_hash_;
-    j["output"] = options_.output.string();
-    j["budget"] = {
-        {"file_bytes", budget_}, {"context", options_.n_context}, {"kv", to_string(options_.kv_type)}};
-    if (options_.memory_bytes) j["budget"]["memory_bytes"] = *options_.memory_bytes;
-    j["calibration"] = {{"sources", text_.sources},
-                        {"drawn_from_model", options_.calibrate.empty()},
-                        {"windows", text_.windows.size()},
-                        {"window_tokens", text_.n_context},
-                        {"search_windows", n_search_},
-                        {"verify_windows", n_verify_},
-                        {"hash", text_.hash}};
-    // Neither fails: both plans have been written or read.
-    uint64_t counted_before = source_->n_file_bytes(), counted_after = chosen_.n_file_bytes;
-    if (auto counted = counted_bytes(*source_, {}, lookup_); counted.ok()) counted_before = *counted;
-    if (auto counted = counted_bytes(*source_, chosen_.plan, lookup_); counted.ok()) counted_after = *counted;
-    j["before"] = side(source_->n_file_bytes(), counted_before, run_before_, original_);
-    j["after"] = side(chosen_.n_file_bytes, counted_after, run_after_, verified_);
-    j["chosen"] = chosen_.name;
-    j["dropped_layers"] = chosen_.plan.dropped_layers;
-    if (profile_) j["speed"] = speed_report();
-    auto items = allocation_items(candidates_);
-    for (size_t i = 0; i < candidates_.size(); ++i) {
-      const TensorCandidates& c = candidates_[i];
-      auto type = chosen_.plan.types.find(c.tensor->name);
-      if (type == chosen_.plan.types.end() ||
-          (c.layer >= 0 && chosen_.plan.dropped_layers.contains(uint32_t(c.layer))))
-        continue;
-      j["tensors"].push_back({{"name", c.tensor->name},
-                              {"role", to_string(c.role)},
-                              {"layer", c.layer},
-                              {"type", to_string(type->second)},
-                              {"bits", info(type->second).bits_per_value()},
-                              {"bytes", *tensor_bytes({c.tensor->name, type->second, c.tensor->dimensions})},
-                              {"probe_type", to_string(c.probe)},
-                              {"probe_kl", c.probe_kl}});
-      // A preset's types need not be among the candidates.
-      if (auto found = std::find(c.types.begin(), c.types.end(), type->second); found != c.types.end())
-        j["tensors"].back()["predicted_kl"] = items[i].options[size_t(found - c.types.begin())].cost;
-    }
-    for (const auto& plan : searched_.tried)
-      j["tried"].push_back({{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"search_kl", plan.kl}});
-    for (const JudgedPlan& rival : judged_) {
-      j["verified"].push_back(to_json(rival.judged));
-      j["verified"].back()["name"] = rival.plan.name;
-    }
-    if (compensated_)
-      j["compensation"] = {{"tokens", compensation_.n_tokens}, {"tensors", to_json(compensation_.tensors)}};
-    if (training_) j["training"] = to_json(*training_);
-    j["generation"] = {{"answers", generation_.answers},
-                       {"empty", generation_.n_empty},
-                       {"looping", generation_.n_looping},
-                       {"collapsed", generation_.collapsed()}};
-    for (const auto& [stage, seconds] : clock_.stages())
-      j["stages"].push_back({{"stage", stage}, {"seconds", seconds}});
-    return j;
+  FitFindings findings() const {
+    FitFindings f;
+    f.model_hash = model_hash_;
+    f.budget = budget_;
+    f.is_output_left_out = opened_.is_output_left_out;
+    f.text = &text_;
+    f.n_search = n_search_, f.n_verify = n_verify_;
+    f.before = side(source_->n_file_bytes(), {}, run_before_, original_);
+    f.after = side(chosen_.n_file_bytes, chosen_.plan, run_after_, verified_);
+    f.chosen = &chosen_;
+    f.searched = &searched_;
+    f.candidates = &candidates_;
+    for (const JudgedPlan& rival : judged_) f.verified.emplace_back(rival.plan.name, rival.judged);
+    if (compensated_) f.compensation = &compensation_;
+    if (training_) f.training = &*training_;
+    f.generation = &generation_;
+    if (profile_) f.profile = &*profile_;
+    if (is_timed()) f.most_seconds = searched_.most_seconds;
+    if (options_.goal != FitGoal::accuracy) f.most_harm = most_harm();
+    if (pace_) f.steps = {compress_windows().size(), effort_.n_training_epochs};
+    f.stages = clock_.stages();
+    return f;
   }
 
   const FitOptions& options_;
+  FitEffort effort_;
+  std::optional<FitPace> pace_;  // where a time was asked for
   StageClock clock_;
   Progress progress_;
   ThreadPool threads_;
   std::filesystem::path model_file_, stages_path_;
+  FitSource opened_;
   std::shared_ptr<GgufFile> source_;
   std::string model_hash_;
   Hyperparameters hyperparameters_;
@@ -586,11 +572,6 @@ class FitRun {
 };
 
 }  // namespace
-
-std::string_view to_string(FitGoal goal) {
-  if (goal == FitGoal::accuracy) return "accuracy";
-  return goal == FitGoal::balanced ? "balanced" : "speed";
-}
 
 Result<nlohmann::json> fit(const FitOptions& options, const Progress& progress) {
   return FitRun(options, progress).run();

@@ -43,6 +43,8 @@ struct FitOptions {
   size_t n_threads = 0;
   std::filesystem::path program;  // of edgellm itself, to measure runs in a process of their own
   FitEffort effort;
+  // The time to take: beyond a fast fit, `effort` then does what there is time for (recipes/fit_pace.h).
+  std::optional<double> seconds;
 };
 
 // Returns the report that is also written beside the output as OUTPUT.json (documented in docs/formats.md).

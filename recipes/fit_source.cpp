@@ -51,4 +51,16 @@ Result<fs::path> fit_source(const fs::path& model, const fs::path& work, size_t 
   return converted;
 }
 
+Result<FitSource> open_fit_source(const fs::path& path) {
+  EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(path));
+  FitSource source = {std::make_shared<GgufFile>(std::move(file))};
+  const GgufTensor *output = source.file->find("output.weight"),
+                   *embedding = source.file->find("token_embd.weight");
+  source.is_output_left_out = output && embedding && output->type == embedding->type &&
+                              output->dimensions == embedding->dimensions &&
+                              std::ranges::equal(output->data, embedding->data);
+  if (source.is_output_left_out) source.file->leave_out("output.weight");
+  return source;
+}
+
 }  // namespace edgellm

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 
 #include "core/base/progress.h"
 #include "core/base/result.h"
+#include "core/model_file/gguf.h"
 
 namespace edgellm {
 
@@ -13,5 +15,13 @@ namespace edgellm {
 Result<std::filesystem::path> fit_source(const std::filesystem::path& model,
                                          const std::filesystem::path& work, size_t n_threads,
                                          const Progress& progress);
+
+// The model in that file; an output matrix that repeats the embedding value for value is left out, which
+// every family here takes for tied: its bytes say nothing.
+struct FitSource {
+  std::shared_ptr<GgufFile> file;
+  bool is_output_left_out = false;
+};
+Result<FitSource> open_fit_source(const std::filesystem::path& path);
 
 }  // namespace edgellm

@@ -61,11 +61,20 @@ void StageClock::begin(const std::string& stage) {
   seconds_of(stage);
 }
 
-void StageClock::end() {
+double StageClock::end() {
   count();
+  const double seconds = running_.empty() ? 0 : seconds_of(running_);
   running_.clear();
   saved_at_ = -1e9;
   save();
+  return seconds;
+}
+
+double StageClock::total() {
+  count();
+  double sum = 0;
+  for (const auto& [stage, seconds] : stages_) sum += seconds;
+  return sum;
 }
 
 void StageClock::save() {

@@ -42,7 +42,9 @@ class StageClock {
   // Adds what the same command spent before it was stopped, and keeps the sums in this file from now on.
   void keep_in(const std::filesystem::path& path);
   void begin(const std::string& stage);
-  void end();
+  // Ends the stage in work; gives all the seconds spent in it.
+  double end();
+  double total();  // seconds of all stages
   // Writes the sums, at most every two seconds, so that a kill loses no more. Failures are left to the work
   // itself, which writes beside it.
   void save();

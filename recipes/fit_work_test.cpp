@@ -42,7 +42,10 @@ TEST_F(FitWorkTest, TheClockGoesOnFromWhatAStoppedRunHadSpent) {
   resumed.keep_in(path);
   resumed.begin("search");
   spend_some_time();
-  resumed.end();
+  const double seconds = resumed.end();
+  EXPECT_EQ(seconds, resumed.stages()[1].second);
+  EXPECT_EQ(resumed.total(), resumed.stages()[0].second + resumed.stages()[1].second);
+  EXPECT_EQ(resumed.end(), 0) << "no stage is in work";
   ASSERT_EQ(resumed.stages().size(), 2u);
   EXPECT_EQ(resumed.stages()[1].first, "search");
   EXPECT_GT(resumed.stages()[1].second, kept->at(1).second);

@@ -6,6 +6,7 @@
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/duration.h"
 #include "apps/cli/results_options.h"
 #include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
@@ -17,17 +18,13 @@ namespace {
 
 struct Options {
   std::string model, output, memory, size, kv = "f16", work, json, optimize = "accuracy", device_profile,
-                                           effort = "fast";
+                                           effort = "fast", time;
   double seconds_per_token = 0;
   std::vector<std::string> calibrate;
   size_t n_context = 1024, n_threads = 0;
   bool keep_work = false, keep_layers = false;
   ResultsOptions results;
 };
-
-std::string seconds_text(double s) {
-  return s >= 60 ? fmt::format("{}m{:02}s", int(s) / 60, int(s) % 60) : fmt::format("{:.1f}s", s);
-}
 
 void print_row(const char* what, const std::string& before, const std::string& after,
                const std::string& change = "") {
@@ -74,6 +71,8 @@ void print_report(const nlohmann::json& r) {
     fmt::print("    {:<18}{}\n", role, text);
   }
   if (!r["dropped_layers"].empty()) fmt::print("    layers left out   {}\n", r["dropped_layers"].dump());
+  if (r["output_tied"].get<bool>())
+    fmt::print("    output matrix     repeats the embedding: left out, the embedding takes its place\n");
   fmt::print("\n  plans measured on the search text:\n");
   for (const auto& t : r["tried"])
     fmt::print("    {:<12}{:>12}  KL {:.4f}\n", t["name"].get<std::string>(),
@@ -97,9 +96,17 @@ void print_report(const nlohmann::json& r) {
   for (const auto& s : r["stages"]) {
     total += s["seconds"].get<double>();
     stages += fmt::format("{}{} {}", stages.empty() ? "" : ", ", s["stage"].get<std::string>(),
-                          seconds_text(s["seconds"]));
+                          duration_text(s["seconds"]));
   }
-  fmt::print("  time: {} ({})\n", seconds_text(total), stages);
+  fmt::print("  time: {} ({})\n", duration_text(total), stages);
+  if (r.contains("time")) {
+    const auto& t = r["time"];
+    fmt::print("  of {} asked for: {}\n", duration_text(t["seconds_asked"]),
+               t["compensation_windows"] == 0
+                   ? "no time for more than a fast fit"
+                   : fmt::format("errors fed back on {} windows, {} epochs of training",
+                                 t["compensation_windows"].get<int>(), t["training_epochs"].get<int>()));
+  }
   if (r["generation"]["collapsed"].get<bool>())
     fmt::print("\n  WARNING: the result answers with nothing or in loops; give it more bytes.\n");
 }
@@ -116,6 +123,10 @@ Status keep_fit_record(const nlohmann::json& report, const Options& o) {
 Status run_fit(const Options& o) {
   FitOptions f;
   EDGELLM_ASSIGN_OR_RETURN(f.effort, fit_effort(o.effort));
+  if (!o.time.empty()) {
+    EDGELLM_RETURN_IF_ERROR(need_torch("'edgellm fit --time'"));
+    EDGELLM_ASSIGN_OR_RETURN(f.seconds, parse_duration(o.time));
+  }
   if (f.effort.n_compensation_windows)
     EDGELLM_RETURN_IF_ERROR(need_torch(fmt::format("'edgellm fit --effort {}'", o.effort)));
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
@@ -173,14 +184,23 @@ void add_fit(CLI::App& app, Status& status) {
   command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")
       ->capture_default_str()
       ->check(CLI::IsMember({"f16", "q8_0"}));
+  auto* effort =
+      command
+          ->add_option(
+              "--effort", o->effort,
+              "fast; balanced: the best plan's rounding errors are also fed back (GPTQ; needs LibTorch); "
+              "best: a longer search, feedback on three times the text, and training of what the formats "
+              "store "
+              "beside their levels")
+          ->capture_default_str()
+          ->check(CLI::IsMember({"fast", "balanced", "best"}));
   command
       ->add_option(
-          "--effort", o->effort,
-          "fast; balanced: the best plan's rounding errors are also fed back (GPTQ; needs LibTorch); "
-          "best: a longer search, feedback on three times the text, and training of what the formats store "
-          "beside their levels")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"fast", "balanced", "best"}));
+          "--time", o->time,
+          "instead of --effort, about how long it may take, as 90m or 3h: what goes beyond fast is done "
+          "as far as this machine has time for it (needs LibTorch)")
+      ->check(duration_check())
+      ->excludes(effort);
   command->add_option("--calibrate", o->calibrate,
                       "text like what the model will be used for; several may be given "
                       "(default: drawn from the model itself)");
@@ -213,6 +233,7 @@ void add_fit(CLI::App& app, Status& status) {
       "  edgellm fit Qwen2.5-7B-Instruct/ --memory 2GB --kv q8_0 -o qwen-2gb.gguf\n"
       "  edgellm fit model-f16.gguf --size 500MB --calibrate my-notes.txt -o model-500mb.gguf\n"
       "  edgellm fit model-f16.gguf --memory 2GB --effort balanced -o model-2gb.gguf\n"
+      "  edgellm fit model-f16.gguf --memory 2GB --time 3h -o model-2gb.gguf\n"
       "  edgellm fit model-f16.gguf --memory 2GB --optimize speed --device-profile board.json -o board.gguf\n"
       "A kill at any moment loses little: the same command goes on where it stopped and gives the same "
       "file.");

@@ -415,6 +415,12 @@ const GgufTensor* GgufFile::find(std::string_view name) const {
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 
+void GgufFile::leave_out(std::string_view name) {
+  std::erase_if(tensors_, [&](const GgufTensor& tensor) { return tensor.name == name; });
+  index_.clear();
+  for (size_t i = 0; i < tensors_.size(); ++i) index_[tensors_[i].name] = i;
+}
+
 std::vector<std::filesystem::path> GgufFile::paths() const {
   std::vector<std::filesystem::path> paths;
   for (const MappedFile& file : files_) paths.push_back(file.path());

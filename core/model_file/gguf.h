@@ -44,6 +44,8 @@ class GgufFile {
   const GgufTensor* find(std::string_view name) const;  // null if absent
   uint64_t n_file_bytes() const;                        // of all parts
   std::vector<std::filesystem::path> paths() const;     // of all parts
+  // From now on the file seems to have no such tensor. Pointers to tensors are invalid afterwards.
+  void leave_out(std::string_view name);
   // Gives back / asks for the pages of one tensor's data.
   void give_back(const GgufTensor& tensor) const { files_[tensor.file].give_back(tensor.data); }
   void will_need(const GgufTensor& tensor) const { files_[tensor.file].will_need(tensor.data); }

@@ -155,6 +155,21 @@ TEST_F(GgufTest, AFileCopiedThroughReaderAndWriterIsByteForByteTheSame) {
   EXPECT_EQ(slurp(first), slurp(second));
 }
 
+TEST_F(GgufTest, ATensorLeftOutIsNotFoundAndTheOthersAre) {
+  fs::path path = folder_ / "small.gguf";
+  ASSERT_TRUE(write_model(path, every_kind(), kSmallTensors).ok());
+  auto file = GgufFile::open(path);
+  ASSERT_TRUE(file.ok());
+  file->leave_out("a");
+  file->leave_out("no such tensor");
+  EXPECT_EQ(file->find("a"), nullptr);
+  EXPECT_EQ(file->tensors().size(), 2u);
+  for (const char* name : {"b", "c"}) {
+    ASSERT_NE(file->find(name), nullptr);
+    EXPECT_EQ(file->find(name)->name, name);
+  }
+}
+
 TEST_F(GgufTest, AnAlignmentInTheMetadataIsKept) {
   fs::path path = folder_ / "model.gguf";
   Metadata metadata = every_kind();

@@ -28,6 +28,60 @@ TEST_F(Fit, AHuggingFaceFolderIsConvertedFirstAndNothingOfThatIsLeft) {
   EXPECT_FALSE(fs::exists(at("out.gguf.work")));
 }
 
+TEST_F(Fit, AnOutputMatrixThatRepeatsTheEmbeddingIsLeftOut) {
+  auto tensors = tiny::tensors_of(model_shape());
+  write_model(at("tied.gguf"), model_metadata(), tensors);
+  ASSERT_EQ(tensors[0].declaration.name, "token_embd.weight");
+  tensors.push_back(tensors[0]);
+  tensors.back().declaration.name = "output.weight";
+  write_model(at("repeated.gguf"), model_metadata(), tensors);
+  for (const char* name : {"tied", "repeated"}) {
+    auto command = fit(std::string(name) + ".gguf", std::string(name) + "-out.gguf");
+    command[3] = "300000";
+    Outcome outcome = run(command);
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.out.find("repeats the embedding") != std::string::npos,
+              name == std::string("repeated"));
+    auto report = nlohmann::json::parse(contents(at(std::string(name) + "-out.gguf.json")));
+    EXPECT_EQ(report["output_tied"], name == std::string("repeated"));
+  }
+  EXPECT_EQ(contents(at("repeated-out.gguf")), contents(at("tied-out.gguf")));
+}
+
+TEST_F(Fit, ATimeIsSpentOnWhatItIsEnoughFor) {
+  if (!fs::exists(program_.parent_path() / "edgellm-torch")) GTEST_SKIP() << "edgellm-torch is not built";
+  auto command = fit("model.gguf", "out.gguf");
+  command.insert(command.end(), {"--time", "0.001s"});
+  Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("no time for more than a fast fit"), std::string::npos) << outcome.out;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  EXPECT_EQ(report["time"]["compensation_windows"], 0);
+  EXPECT_FALSE(report.contains("compensation"));
+  command.back() = "10h";
+  outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  EXPECT_EQ(report["time"]["seconds_asked"], 36000);
+  EXPECT_EQ(report["time"]["compensation_windows"].get<int>(),
+            report["calibration"]["windows"].get<int>() - report["calibration"]["verify_windows"].get<int>())
+      << "all there are";
+  EXPECT_EQ(report["time"]["training_epochs"], 4);
+  EXPECT_TRUE(report.contains("compensation"));
+  EXPECT_TRUE(report.contains("training"));
+}
+
+TEST_F(Fit, TimesThatAreNoneAndTwoWaysToSayHowLongAreRefused) {
+  for (const char* time : {"3", "-1h", "0m", "soon", "30m1h", "1h30", "nan", ""}) {
+    auto command = fit("model.gguf", "out.gguf");
+    command.insert(command.end(), {"--time", time});
+    expect_usage_error(command, {"--time"});
+  }
+  auto command = fit("model.gguf", "out.gguf");
+  command.insert(command.end(), {"--time", "3h", "--effort", "best"});
+  expect_usage_error(command, {"--time", "--effort"});
+}
+
 TEST_F(Fit, AFolderThatHoldsNoModelIsNamedAndLeavesNothing) {
   fs::create_directory(at("empty"));
   Outcome outcome = run(fit("empty", "out.gguf"));

@@ -1,0 +1,19 @@
+// Times as people write them: "90m", "3h", "1h30m".
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace edgellm {
+
+// Hours, minutes and seconds (h, m, s), the larger first, each a whole or decimal number. In seconds, above 0.
+Result<double> parse_duration(std::string_view text);
+// A check for an option that takes a time.
+std::function<std::string(const std::string&)> duration_check();
+// "2m05s", "12.3s"
+std::string duration_text(double seconds);
+
+}  // namespace edgellm

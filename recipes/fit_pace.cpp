@@ -1,0 +1,49 @@
+#include "recipes/fit_pace.h"
+
+#include <algorithm>
+#include <array>
+
+namespace edgellm {
+namespace {
+
+// In windows of the original. The solver's share of rounding with feedback does not depend on the text.
+constexpr double kFast = 250, kClosing = 25, kSolver = 80, kCompensatedWindow = 2.9, kAskedWindow = 1.2,
+                 kTrainedWindow = 5;
+
+constexpr std::array<FitSteps, 8> kLadder = {
+    {{64, 0}, {96, 0}, {128, 0}, {128, 1}, {192, 1}, {192, 2}, {192, 3}, {192, 4}}};
+
+}  // namespace
+
+double FitPace::fast() const {
+  return kFast * seconds_per_window;
+}
+
+double FitPace::closing() const {
+  return kClosing * seconds_per_window;
+}
+
+double FitPace::compensation(size_t n_windows) const {
+  return n_windows ? (kSolver + kCompensatedWindow * double(n_windows)) * seconds_per_window * torch_factor : 0;
+}
+
+double FitPace::training(const FitSteps& steps) const {
+  if (!steps.n_training_epochs) return 0;
+  const double n = double(steps.n_compensation_windows);
+  return (kAskedWindow + kTrainedWindow * double(steps.n_training_epochs)) * n * seconds_per_window * torch_factor;
+}
+
+FitSteps steps_within(double seconds, const FitPace& pace) {
+  FitSteps most;
+  for (const FitSteps& steps : kLadder)
+    if (pace.compensation(steps.n_compensation_windows) + pace.training(steps) <= seconds) most = steps;
+  return most;
+}
+
+size_t epochs_within(double seconds, const FitPace& pace, const FitSteps& steps) {
+  size_t n = steps.n_training_epochs;
+  while (n && pace.training({steps.n_compensation_windows, n}) > seconds) --n;
+  return n;
+}
+
+}  // namespace edgellm

@@ -1,0 +1,33 @@
+// How much of its costly stages a fit has time for (`fit --time`).
+#pragma once
+
+#include <cstddef>
+
+namespace edgellm {
+
+// What a fit does beyond one of effort "fast".
+struct FitSteps {
+  size_t n_compensation_windows = 0;  // that the best plan is rounded with feedback on; 0: it is not
+  size_t n_training_epochs = 0;       // over the same windows
+  bool operator==(const FitSteps&) const = default;
+};
+
+// Seconds of a fit's stages, all in proportion to the time our runtime takes for one calibration window with the
+// original's weights. The proportions are those of one model of 1.5 billion weights in F16 on two cores (fit_pace.cpp);
+// elsewhere they are rough, so a fit asks again whenever a stage is over.
+struct FitPace {
+  double seconds_per_window = 0;
+  double torch_factor = 1;  // what the stages in LibTorch took over what was expected
+
+  double fast() const;     // all of it
+  double closing() const;  // what follows the search and those stages: judging, writing, measuring
+  double compensation(size_t n_windows) const;
+  double training(const FitSteps& steps) const;
+};
+
+// The most that takes at most `seconds`: more windows come before training, training before the last windows.
+FitSteps steps_within(double seconds, const FitPace& pace);
+// Of `steps`, whose windows are settled, the epochs that still can be done.
+size_t epochs_within(double seconds, const FitPace& pace, const FitSteps& steps);
+
+}  // namespace edgellm

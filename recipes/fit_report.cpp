@@ -1,0 +1,119 @@
+#include "recipes/fit_report.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "recipes/compensation_report.h"
+#include "recipes/training_report.h"
+
+namespace edgellm {
+namespace {
+
+nlohmann::json to_json(const FitSide& side) {
+  nlohmann::json j = to_json(side.judged);
+  j["file_bytes"] = side.n_file_bytes;
+  j["predicted_memory_bytes"] = side.n_predicted_memory_bytes;
+  j["peak_resident_bytes"] = side.run.peak_resident_bytes;
+  j["prompt_tokens_per_second"] = side.run.prompt_tokens_per_second;
+  j["generated_tokens_per_second"] = side.run.generated_tokens_per_second;
+  return j;
+}
+
+// Of the products of a token, on the profile's device.
+nlohmann::json speed_report(const FitOptions& options, const GgufFile& source, const FitFindings& found) {
+  const DeviceProfile& profile = *found.profile;
+  nlohmann::json j = {{"optimize", to_string(options.goal)},
+                      {"profile", options.device_profile.empty() ? "measured on this machine"
+                                                                 : options.device_profile.string()},
+                      {"device", {{"backend", profile.backend}, {"threads", profile.n_threads}}},
+                      {"predicted_seconds_per_token", nullptr},
+                      {"predicted_seconds_per_token_before", nullptr}};
+  if (profile.machine.is_object() && profile.machine.contains("cpu"))
+    j["device"]["cpu"] = profile.machine["cpu"];
+  if (auto seconds = predicted_seconds_per_token(source, found.chosen->plan, profile))
+    j["predicted_seconds_per_token"] = *seconds;
+  if (auto seconds = predicted_seconds_per_token(source, {}, profile))
+    j["predicted_seconds_per_token_before"] = *seconds;
+  if (found.most_seconds) j["most_seconds_per_token"] = *found.most_seconds;
+  if (found.most_harm) j["most_harm"] = *found.most_harm;
+  return j;
+}
+
+void add_tensors(const FitFindings& found, nlohmann::json& j) {
+  const std::vector<TensorCandidates>& candidates = *found.candidates;
+  const QuantizationPlan& plan = found.chosen->plan;
+  auto items = allocation_items(candidates);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const TensorCandidates& c = candidates[i];
+    auto type = plan.types.find(c.tensor->name);
+    if (type == plan.types.end() || (c.layer >= 0 && plan.dropped_layers.contains(uint32_t(c.layer))))
+      continue;
+    j["tensors"].push_back({{"name", c.tensor->name},
+                            {"role", to_string(c.role)},
+                            {"layer", c.layer},
+                            {"type", to_string(type->second)},
+                            {"bits", info(type->second).bits_per_value()},
+                            {"bytes", *tensor_bytes({c.tensor->name, type->second, c.tensor->dimensions})},
+                            {"probe_type", to_string(c.probe)},
+                            {"probe_kl", c.probe_kl}});
+    // A preset's types need not be among the candidates.
+    if (auto known = std::find(c.types.begin(), c.types.end(), type->second); known != c.types.end())
+      j["tensors"].back()["predicted_kl"] = items[i].options[size_t(known - c.types.begin())].cost;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(FitGoal goal) {
+  if (goal == FitGoal::accuracy) return "accuracy";
+  return goal == FitGoal::balanced ? "balanced" : "speed";
+}
+
+nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, const FitFindings& found) {
+  nlohmann::json j;
+  j["schema"] = 1;
+  j["command"] = "fit";
+  j["model"] = options.model.string();
+  j["model_hash"] = found.model_hash;
+  j["output"] = options.output.string();
+  j["budget"] = {
+      {"file_bytes", found.budget}, {"context", options.n_context}, {"kv", to_string(options.kv_type)}};
+  if (options.memory_bytes) j["budget"]["memory_bytes"] = *options.memory_bytes;
+  j["calibration"] = {{"sources", found.text->sources},
+                      {"drawn_from_model", options.calibrate.empty()},
+                      {"windows", found.text->windows.size()},
+                      {"window_tokens", found.text->n_context},
+                      {"search_windows", found.n_search},
+                      {"verify_windows", found.n_verify},
+                      {"hash", found.text->hash}};
+  j["before"] = to_json(found.before);
+  j["after"] = to_json(found.after);
+  j["chosen"] = found.chosen->name;
+  j["dropped_layers"] = found.chosen->plan.dropped_layers;
+  j["output_tied"] = found.is_output_left_out;
+  if (found.profile) j["speed"] = speed_report(options, source, found);
+  add_tensors(found, j);
+  for (const auto& plan : found.searched->tried)
+    j["tried"].push_back({{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"search_kl", plan.kl}});
+  for (const auto& [name, judged] : found.verified) {
+    j["verified"].push_back(to_json(judged));
+    j["verified"].back()["name"] = name;
+  }
+  if (found.compensation)
+    j["compensation"] = {{"tokens", found.compensation->n_tokens},
+                         {"tensors", to_json(found.compensation->tensors)}};
+  if (found.training) j["training"] = to_json(*found.training);
+  j["generation"] = {{"answers", found.generation->answers},
+                     {"empty", found.generation->n_empty},
+                     {"looping", found.generation->n_looping},
+                     {"collapsed", found.generation->collapsed()}};
+  if (found.steps)
+    j["time"] = {{"seconds_asked", *options.seconds},
+                 {"compensation_windows", found.steps->n_compensation_windows},
+                 {"training_epochs", found.steps->n_training_epochs}};
+  for (const auto& [stage, seconds] : found.stages)
+    j["stages"].push_back({{"stage", stage}, {"seconds", seconds}});
+  return j;
+}
+
+}  // namespace edgellm

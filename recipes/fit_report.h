@@ -1,0 +1,56 @@
+// What a fit found, as the report beside its output tells it (docs/formats.md).
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/model_file/gguf.h"
+#include "recipes/calibration_text.h"
+#include "recipes/compress/compensated_tensors.h"
+#include "recipes/compress/trained_tensors.h"
+#include "recipes/device_profile.h"
+#include "recipes/fit.h"
+#include "recipes/fit_pace.h"
+#include "recipes/generation_check.h"
+#include "recipes/judged.h"
+#include "recipes/measured_run.h"
+#include "recipes/plan_search.h"
+
+namespace edgellm {
+
+// The original or the result.
+struct FitSide {
+  uint64_t n_file_bytes = 0, n_predicted_memory_bytes = 0;
+  MeasuredRun run;
+  Judged judged;
+};
+
+// Null where there was no such stage.
+struct FitFindings {
+  std::string model_hash;
+  uint64_t budget = 0;  // of counted_bytes()
+  bool is_output_left_out = false;
+  const CalibrationText* text = nullptr;
+  size_t n_search = 0, n_verify = 0;  // windows
+  FitSide before, after;
+  const MeasuredPlan* chosen = nullptr;
+  const PlanSearchResult* searched = nullptr;
+  const std::vector<TensorCandidates>* candidates = nullptr;
+  std::vector<std::pair<std::string, Judged>> verified;  // by name
+  const Compensation* compensation = nullptr;
+  const GridTraining* training = nullptr;
+  const GenerationCheck* generation = nullptr;
+  const DeviceProfile* profile = nullptr;
+  // What plans had to keep, where they had to.
+  std::optional<double> most_seconds, most_harm;
+  std::optional<FitSteps> steps;                        // what a time asked for was enough for
+  std::vector<std::pair<std::string, double>> stages;  // seconds
+};
+
+nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, const FitFindings& found);
+
+}  // namespace edgellm
