@@ -32,7 +32,7 @@ constexpr size_t kFewestWindows = 12;
 constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
-constexpr const char* kWorkVersion = "2";
+constexpr const char* kWorkVersion = "3";
 // What is added to the name of a plan that was rounded with feedback.
 constexpr const char* kCompensated = ", compensated";
 constexpr const char* kTrained = ", trained";
@@ -65,6 +65,7 @@ class FitRun {
     EDGELLM_RETURN_IF_ERROR(write_text_file(report_path(), report.dump(2) + "\n"));
     std::error_code code;
     std::filesystem::remove(stages_path_, code);
+    for (const auto& path : settled_) std::filesystem::remove(path, code);
     if (!options_.keep_work && options_.work.empty()) work_->remove();
     return report;
   }
@@ -162,8 +163,8 @@ class FitRun {
     work_ = std::make_unique<FitWork>(std::move(work));
     EDGELLM_RETURN_IF_ERROR(measure_device());
     EDGELLM_RETURN_IF_ERROR(measure_pace());
-    stages_path_ =
-        work_->model_folder() / fmt::format("stages-{}-{}.json", search_key(), text_.hash.substr(0, 8));
+    stages_path_ = work_->model_folder() / fmt::format("stages-{}-{}.json", pace_ ? time_key() : search_key(),
+                                                       text_.hash.substr(0, 8));
     clock_.keep_in(stages_path_);
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
@@ -208,6 +209,7 @@ class FitRun {
   // What was settled once is not settled anew, so that a stopped fit goes on to the same file.
   Status settle(const char* when, const std::function<FitSteps()>& settled) {
     const auto path = work_->model_folder() / fmt::format("{}-{}.json", when, time_key());
+    settled_.push_back(path);
     auto known = read_json<std::pair<size_t, size_t>>(path);
     if (!known) {
       const FitSteps steps = settled();
@@ -218,7 +220,11 @@ class FitRun {
     return {};
   }
 
-  std::string time_key() const { return fmt::format("{}-{}", search_key(), *options_.seconds); }
+  // Drawn text is not known yet when the first thing is settled.
+  std::string time_key() const {
+    return fmt::format("{}-{}-{}", search_key(), *options_.seconds,
+                       options_.calibrate.empty() ? "drawn" : text_.hash.substr(0, 8));
+  }
 
   // How fast this machine is with this model, and what a fit has time for by that.
   Status measure_pace() {
@@ -232,8 +238,17 @@ class FitRun {
       EDGELLM_RETURN_IF_ERROR(
           model_->evaluate(window, window.size() - 1, [](size_t, const auto&) { return Status(); }));
       pace_->seconds_per_window = monotonic_seconds() - began;
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
     }
-    return settle("steps", [this] { return steps_within(*options_.seconds - pace_->fast(), *pace_); });
+    return settle("steps", [this] {
+      return steps_within(*options_.seconds - clock_.total() - pace_->fast(), *pace_, n_compress_windows());
+    });
+  }
+
+  // Of the text there is, those that nothing is judged by; without limit where text is still to be drawn.
+  size_t n_compress_windows() const {
+    const size_t n = text_.windows.size();
+    return n ? n - std::min(effort_.n_verify_windows, n / 4) : SIZE_MAX;
   }
 
   double seconds_left() { return *options_.seconds - clock_.total() - pace_->closing(); }
@@ -396,7 +411,8 @@ class FitRun {
     auto by_kl = [](const JudgedPlan& a, const JudgedPlan& b) { return a.judged.kl < b.judged.kl; };
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
     if (pace_)
-      EDGELLM_RETURN_IF_ERROR(settle("searched", [this] { return steps_within(seconds_left(), *pace_); }));
+      EDGELLM_RETURN_IF_ERROR(
+          settle("searched", [this] { return steps_within(seconds_left(), *pace_, n_compress_windows()); }));
     if (effort_.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate(judged_.front().plan));
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
     if (effort_.n_training_epochs) EDGELLM_RETURN_IF_ERROR(train(judged_.front()));
@@ -424,6 +440,7 @@ class FitRun {
     std::span<const std::vector<Token>> windows = compress_windows();
     // What judges the training must be as new to GPTQ.
     if (effort_.n_training_epochs) windows = windows.first(windows.size() - n_held_windows(windows.size()));
+    n_compensated_windows_ = windows.size();
     CompensationOptions o;
     o.folder =
         work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size()));
@@ -435,9 +452,9 @@ class FitRun {
       // Unless an earlier fit had left this work: then it says nothing of this machine.
       const double share = seconds / pace_->compensation(windows.size());
       if (share > 0.02) pace_->torch_factor = share;
-      const FitSteps steps = {effort_.n_compensation_windows, effort_.n_training_epochs};
+      const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
       EDGELLM_RETURN_IF_ERROR(settle("compensated", [&] {
-        return FitSteps{steps.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
+        return FitSteps{effort_.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
       }));
     }
     clock_.begin("verifying");
@@ -529,7 +546,7 @@ class FitRun {
     if (profile_) f.profile = &*profile_;
     if (is_timed()) f.most_seconds = searched_.most_seconds;
     if (options_.goal != FitGoal::accuracy) f.most_harm = most_harm();
-    if (pace_) f.steps = {compress_windows().size(), effort_.n_training_epochs};
+    if (pace_) f.steps = {n_compensated_windows_, effort_.n_training_epochs};
     f.stages = clock_.stages();
     return f;
   }
@@ -541,6 +558,7 @@ class FitRun {
   Progress progress_;
   ThreadPool threads_;
   std::filesystem::path model_file_, stages_path_;
+  std::vector<std::filesystem::path> settled_;  // files of settle()
   FitSource opened_;
   std::shared_ptr<GgufFile> source_;
   std::string model_hash_;
@@ -551,7 +569,7 @@ class FitRun {
   std::unique_ptr<FitWork> work_;
   std::optional<DeviceProfile> profile_;
   CalibrationText text_;
-  size_t n_verify_ = 0, n_search_ = 0;
+  size_t n_verify_ = 0, n_search_ = 0, n_compensated_windows_ = 0;
   TextWindows verify_text_, search_text_, little_text_;
   std::unique_ptr<RuntimeLanguageModel> model_;
   std::unique_ptr<ReferenceLogits> search_reference_, verify_reference_;

@@ -24,19 +24,23 @@ double FitPace::closing() const {
 }
 
 double FitPace::compensation(size_t n_windows) const {
-  return n_windows ? (kSolver + kCompensatedWindow * double(n_windows)) * seconds_per_window * torch_factor : 0;
+  return n_windows ? (kSolver + kCompensatedWindow * double(n_windows)) * seconds_per_window * torch_factor
+                   : 0;
 }
 
 double FitPace::training(const FitSteps& steps) const {
   if (!steps.n_training_epochs) return 0;
   const double n = double(steps.n_compensation_windows);
-  return (kAskedWindow + kTrainedWindow * double(steps.n_training_epochs)) * n * seconds_per_window * torch_factor;
+  return (kAskedWindow + kTrainedWindow * double(steps.n_training_epochs)) * n * seconds_per_window *
+         torch_factor;
 }
 
-FitSteps steps_within(double seconds, const FitPace& pace) {
+FitSteps steps_within(double seconds, const FitPace& pace, size_t n_windows) {
   FitSteps most;
-  for (const FitSteps& steps : kLadder)
+  for (FitSteps steps : kLadder) {
+    steps.n_compensation_windows = std::min(steps.n_compensation_windows, n_windows);
     if (pace.compensation(steps.n_compensation_windows) + pace.training(steps) <= seconds) most = steps;
+  }
   return most;
 }
 

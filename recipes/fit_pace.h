@@ -12,9 +12,9 @@ struct FitSteps {
   bool operator==(const FitSteps&) const = default;
 };
 
-// Seconds of a fit's stages, all in proportion to the time our runtime takes for one calibration window with the
-// original's weights. The proportions are those of one model of 1.5 billion weights in F16 on two cores (fit_pace.cpp);
-// elsewhere they are rough, so a fit asks again whenever a stage is over.
+// Seconds of a fit's stages, all in proportion to the time our runtime takes for one calibration window with
+// the original's weights. The proportions are those of one model of 1.5 billion weights in F16 on two cores
+// (fit_pace.cpp); elsewhere they are rough, so a fit asks again whenever a stage is over.
 struct FitPace {
   double seconds_per_window = 0;
   double torch_factor = 1;  // what the stages in LibTorch took over what was expected
@@ -25,8 +25,9 @@ struct FitPace {
   double training(const FitSteps& steps) const;
 };
 
-// The most that takes at most `seconds`: more windows come before training, training before the last windows.
-FitSteps steps_within(double seconds, const FitPace& pace);
+// The most that takes at most `seconds`, where there are n_windows in all: more windows come before training,
+// training before the last windows.
+FitSteps steps_within(double seconds, const FitPace& pace, size_t n_windows);
 // Of `steps`, whose windows are settled, the epochs that still can be done.
 size_t epochs_within(double seconds, const FitPace& pace, const FitSteps& steps);
 

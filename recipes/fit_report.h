@@ -47,7 +47,7 @@ struct FitFindings {
   const DeviceProfile* profile = nullptr;
   // What plans had to keep, where they had to.
   std::optional<double> most_seconds, most_harm;
-  std::optional<FitSteps> steps;                        // what a time asked for was enough for
+  std::optional<FitSteps> steps;                       // what a time asked for was enough for
   std::vector<std::pair<std::string, double>> stages;  // seconds
 };
 

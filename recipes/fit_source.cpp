@@ -1,6 +1,7 @@
 #include "recipes/fit_source.h"
 
 #include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 #include <string>
 #include <vector>
@@ -56,10 +57,15 @@ Result<FitSource> open_fit_source(const fs::path& path) {
   FitSource source = {std::make_shared<GgufFile>(std::move(file))};
   const GgufTensor *output = source.file->find("output.weight"),
                    *embedding = source.file->find("token_embd.weight");
-  source.is_output_left_out = output && embedding && output->type == embedding->type &&
-                              output->dimensions == embedding->dimensions &&
-                              std::ranges::equal(output->data, embedding->data);
-  if (source.is_output_left_out) source.file->leave_out("output.weight");
+  source.is_output_left_out =
+      output && embedding && output->type == embedding->type && output->dimensions == embedding->dimensions &&
+      output->data.size() == embedding->data.size() &&
+      std::memcmp(output->data.data(), embedding->data.data(), output->data.size()) == 0;
+  if (source.is_output_left_out) {
+    source.file->give_back(*output);
+    source.file->give_back(*embedding);
+    source.file->leave_out("output.weight");
+  }
   return source;
 }
 

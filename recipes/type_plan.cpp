@@ -96,7 +96,7 @@ Status apply_lines(const std::string& text, const Architecture& architecture, co
   return {};
 }
 
-Status apply_report(const nlohmann::json& report, const GgufFile& source, const std::filesystem::path& file,
+Status apply_report(const nlohmann::json& report, GgufFile& source, const std::filesystem::path& file,
                     QuantizationPlan& plan) {
   auto wrong = [&](std::string_view what) { return Error{fmt::format("{}: {}", file.string(), what)}; };
   auto text = [](const nlohmann::json& j, const char* key) {
@@ -109,6 +109,10 @@ Status apply_report(const nlohmann::json& report, const GgufFile& source, const 
     return wrong(fmt::format("the plan is for the model with hash {} ({}), and {} has hash {}",
                              printable(of_plan), printable(text(report, "model")), source.path().string(),
                              hash));
+  if (report.contains("output_tied") && report["output_tied"] == true) {
+    source.leave_out("output.weight");
+    plan.types.erase("output.weight");
+  }
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   if (report.contains("dropped_layers") && report["dropped_layers"].is_array())
     for (const auto& layer : report["dropped_layers"]) {
@@ -136,7 +140,7 @@ Status apply_report(const nlohmann::json& report, const GgufFile& source, const 
 
 }  // namespace
 
-Status apply_type_plan(const std::filesystem::path& file, const GgufFile& source, QuantizationPlan& plan) {
+Status apply_type_plan(const std::filesystem::path& file, GgufFile& source, QuantizationPlan& plan) {
   EDGELLM_ASSIGN_OR_RETURN(std::string text, read_text_file(file, kMostPlanBytes));
   size_t first = text.find_first_not_of(" \t\r\n");
   if (first != std::string::npos && text[first] == '{') {

@@ -12,6 +12,7 @@ namespace edgellm {
 // and ? for one, later lines before earlier ones; what follows # is a comment. A report of a fit
 // (OUTPUT.json) gives every tensor's type and the dropped layers, and must be of this very model, by hash.
 // Error names the file, and the line of a text.
-Status apply_type_plan(const std::filesystem::path& file, const GgufFile& source, QuantizationPlan& plan);
+// A report whose fit left out an output matrix that repeats the embedding leaves it out of `source` too.
+Status apply_type_plan(const std::filesystem::path& file, GgufFile& source, QuantizationPlan& plan);
 
 }  // namespace edgellm

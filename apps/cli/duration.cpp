@@ -1,7 +1,6 @@
 #include "apps/cli/duration.h"
 
-#include <cmath>
-#include <cstdlib>
+#include <charconv>
 #include <fmt/format.h>
 
 namespace edgellm {
@@ -10,21 +9,22 @@ Result<double> parse_duration(std::string_view text) {
   const Error refused{fmt::format("'{}' is no time: write it like 90m, 3h or 1h30m", text)};
   constexpr std::string_view kUnits = "hms";
   constexpr double kSeconds[] = {3600, 60, 1};
-  std::string copy(text);
-  const char* at = copy.c_str();
+  constexpr double kLongest = 366.0 * 24 * 3600;
   double seconds = 0;
   size_t next_unit = 0;
-  while (*at) {
-    char* end = nullptr;
-    const bool is_number = (*at >= '0' && *at <= '9') || *at == '.';
-    const double number = is_number ? std::strtod(at, &end) : 0;
-    const size_t unit = is_number && *end ? kUnits.find(*end, next_unit) : std::string_view::npos;
+  while (!text.empty()) {
+    double number = 0;
+    auto [end, error] =
+        std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);
+    text.remove_prefix(size_t(end - text.data()));
+    if (error != std::errc() || text.empty() || !(number >= 0)) return refused;
+    const size_t unit = kUnits.find(text.front(), next_unit);
     if (unit == std::string_view::npos) return refused;
     seconds += number * kSeconds[unit];
     next_unit = unit + 1;
-    at = end + 1;
+    text.remove_prefix(1);
   }
-  if (!std::isfinite(seconds) || seconds <= 0) return refused;
+  if (!(seconds > 0 && seconds <= kLongest)) return refused;
   return seconds;
 }
 

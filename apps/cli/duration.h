@@ -9,7 +9,8 @@
 
 namespace edgellm {
 
-// Hours, minutes and seconds (h, m, s), the larger first, each a whole or decimal number. In seconds, above 0.
+// Hours, minutes and seconds (h, m, s), the larger first, each a whole or decimal number. In seconds, above
+// 0, at most a year.
 Result<double> parse_duration(std::string_view text);
 // A check for an option that takes a time.
 std::function<std::string(const std::string&)> duration_check();

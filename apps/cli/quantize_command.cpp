@@ -132,9 +132,11 @@ void add_quantize(CLI::App& app, Status& status) {
   gptq->add_option("--damping", o->gptq.damping,
                    "share of the mean of H's diagonal that is added to it (default: 0.1)")
       ->check(CLI::Range(1e-6, 10.0));
-  gptq->add_flag("--weigh-tokens", o->gptq.weigh_tokens,
-                 "count the errors of each token by how much the model's expectations feel them, which takes "
-                 "about twice the time");
+  gptq->add_flag(
+      "--weigh-tokens", o->gptq.weigh_tokens,
+      "count the errors of each token by how much the model's expectations feel them, which takes "
+      "about twice the time and, beside --calibration-memory, the output matrix in float and half a "
+      "gigabyte");
   gptq->add_option("--train-epochs", o->gptq.n_training_epochs,
                    "then train scales, minima, norms and biases on the same text, so many times over it; "
                    "kept where text held back says it helped (default: 0)")

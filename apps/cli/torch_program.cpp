@@ -5,6 +5,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
+#include <string_view>
 #include <unistd.h>
 
 #include "recipes/compress/compress.h"
@@ -14,6 +15,16 @@ namespace {
 
 char** arguments = nullptr;
 
+struct Variable {
+  const char *name, *value;
+  bool is_of_pages;
+};
+constexpr Variable kTorchVariables[] = {
+    // OpenMP's threads spin while they wait, on cores that the threads of an OpenBLAS without OpenMP want.
+    {"OMP_WAIT_POLICY", "passive", false},
+    // LibTorch asks for new memory for each result; in large pages, clearing it takes a fraction of the time.
+    {"GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", true}};
+
 }  // namespace
 
 void keep_arguments_for_torch(char** argv) {
@@ -21,7 +32,13 @@ void keep_arguments_for_torch(char** argv) {
 }
 
 Status need_torch(std::string_view what) {
-  if (compress_is_linked()) return {};
+  if (compress_is_linked()) {
+    // They were for this process and have been read; programs that it starts get what the user has.
+    for (const Variable& v : kTorchVariables)
+      if (const char* value = std::getenv(v.name); value && value == std::string_view(v.value))
+        ::unsetenv(v.name);
+    return {};
+  }
   std::error_code error;
   std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   std::filesystem::path program = folder / "edgellm-torch";
@@ -31,10 +48,10 @@ Status need_torch(std::string_view what) {
         "(scripts/install_packages.sh compress) and build the target edgellm-torch, or configure with "
         "-DEDGELLM_TORCH=ON and your own LibTorch's folder in CMAKE_PREFIX_PATH",
         what, folder.string())};
-  // OpenMP's threads spin while they wait, on cores that the threads of an OpenBLAS without OpenMP want.
-  ::setenv("OMP_WAIT_POLICY", "passive", 0);
-  // LibTorch asks for new memory for each result; in large pages, clearing it takes a fraction of the time.
-  ::setenv("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", 0);
+  // Where a page has 64 KiB, a large one has half a gigabyte.
+  const bool has_large_pages = ::sysconf(_SC_PAGESIZE) == 4096;
+  for (const Variable& v : kTorchVariables)
+    if (has_large_pages || !v.is_of_pages) ::setenv(v.name, v.value, 0);
   ::execv(program.c_str(), arguments);
   return Error{
       fmt::format("{} needs LibTorch: cannot run {}: {}", what, program.string(), std::strerror(errno))};

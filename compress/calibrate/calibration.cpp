@@ -89,7 +89,9 @@ std::string key_of(const TorchModel& model, std::span<const std::vector<Token>> 
   return hash_text(all);
 }
 
-Status check_windows(const TorchModel& model, std::span<const std::vector<Token>> windows) {
+}  // namespace
+
+Status check_calibration_windows(const TorchModel& model, std::span<const std::vector<Token>> windows) {
   if (windows.empty() || windows[0].size() < 2)
     return Error{fmt::format("calibrate: wanted windows of at least 2 tokens, got {} windows of {}",
                              windows.size(), windows.empty() ? 0 : windows[0].size())};
@@ -99,8 +101,6 @@ Status check_windows(const TorchModel& model, std::span<const std::vector<Token>
                              windows[0].size(), n_context)};
   return {};
 }
-
-}  // namespace
 
 size_t LayerCalibration::n_windows() const {
   return states_.n_windows();
@@ -176,7 +176,9 @@ Result<LayerCalibration::AttentionMoments> LayerCalibration::collect_attention(b
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
       at::Tensor x = layer_.attention_input(hidden.to(states_.device()));
       WindowWeights weights = {states_.options().token_weights, number(), first, n};
-      AttentionSample sample = layer_.sample_attention(x, states_.positions(), weights.of(attention_v));
+      at::Tensor of_queries = weights.of(attention_v);
+      AttentionSample sample = layer_.sample_attention(
+          x, states_.positions(), of_queries.defined() ? of_queries.to(x.device()) : of_queries);
       moments.mixed.add(weights.weighed(sample.mixed, attention_v));
       if (with_received) moments.received.add((x * sample.received.sqrt().unsqueeze(-1)).flatten(0, 1));
       return {};
@@ -336,7 +338,7 @@ class CalibrationRun {
 Result<CalibrationResult> calibrate(const TorchModel& model, std::span<const std::vector<Token>> windows,
                                     const CalibrationOptions& options, const CalibrationCallbacks& callbacks,
                                     const Progress& progress) {
-  EDGELLM_RETURN_IF_ERROR(check_windows(model, windows));
+  EDGELLM_RETURN_IF_ERROR(check_calibration_windows(model, windows));
   EDGELLM_ASSIGN_OR_RETURN(CalibrationMemory memory,
                            plan_calibration_memory(model.hyperparameters(), windows.size(), windows[0].size(),
                                                    model.compute(), options));

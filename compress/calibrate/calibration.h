@@ -59,6 +59,9 @@ struct CalibrationOptions {
 // Second moments by the role that product_input_role gives.
 using LayerMoments = std::map<TensorRole, SecondMoments>;
 
+// Inputs that take more are kept on disk (keep_ffn_inputs).
+inline constexpr uint64_t kMostKeptBytes = uint64_t{1} << 29;
+
 // The bytes a calibration needs at once.
 struct CalibrationMemory {
   uint64_t n_layer_bytes = 0;   // weights of the widest layer, and of those that replace them
@@ -77,6 +80,9 @@ struct CalibrationMemory {
 Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& hyperparameters, size_t n_windows,
                                                   size_t n_tokens, const TorchCompute& compute,
                                                   const CalibrationOptions& options);
+
+// Error for windows that calibrate() refuses: none, of less than 2 tokens, longer than the model's context.
+Status check_calibration_windows(const TorchModel& model, std::span<const std::vector<Token>> windows);
 
 class CalibrationStates;
 

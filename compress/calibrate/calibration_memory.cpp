@@ -50,7 +50,7 @@ Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& h, size
   memory.n_hidden_bytes = shape.n_bytes() * (options.sequential && options.keep_original ? 2 : 1);
   if (options.sequential && options.keep_ffn_inputs) {
     HiddenShape gated = {shape.n_windows, shape.n_tokens, int64_t(n_widest), shape.type};
-    memory.n_hidden_bytes += shape.n_bytes() + gated.n_bytes();
+    memory.n_hidden_bytes += shape.n_bytes() + (gated.n_bytes() <= kMostKeptBytes ? gated.n_bytes() : 0);
   }
   size_t most = std::clamp<size_t>(options.n_batch_tokens / n_tokens, 1, n_windows);
   for (bool on_disk : {false, true}) {

@@ -44,7 +44,8 @@ Result<CalibrationStates> CalibrationStates::create(const TorchModel& model, siz
 Result<HiddenStore> CalibrationStates::like_states(int64_t n_values) const {
   HiddenShape shape = calibrated_.shape();
   shape.n_embedding = n_values;
-  return calibrated_.is_in_memory() ? HiddenStore::in_memory(shape) : HiddenStore::in_file(shape, folder_);
+  const bool in_memory = calibrated_.is_in_memory() && shape.n_bytes() <= kMostKeptBytes;
+  return in_memory ? HiddenStore::in_memory(shape) : HiddenStore::in_file(shape, folder_);
 }
 
 Status CalibrationStates::check_batch() {

@@ -34,7 +34,8 @@ class CalibrationStates {
     return {};
   }
 
-  // Of as many windows and tokens, n_values a token; where the states are, in memory or on disk.
+  // Of as many windows and tokens, n_values a token; in memory where the states are and it is no more than
+  // kMostKeptBytes, else on disk.
   Result<HiddenStore> like_states(int64_t n_values) const;
 
   // Error where they cannot be given (see LayerCalibration).

@@ -6,7 +6,9 @@
 #include <optional>
 #include <torch/serialize.h>
 
+#include "compress/calibrate/calibration.h"
 #include "compress/torch_model/torch_call.h"
+#include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 
@@ -18,7 +20,7 @@ namespace {
 constexpr size_t kMostKeptBytes = size_t{1} << 29;
 constexpr size_t kMostKeptWindows = 16;
 // Computed together with a gradient.
-constexpr int64_t kGradientWindows = 4;
+constexpr int64_t kGradientTokens = 1024;
 
 struct Probe {
   TensorRole product, bias;
@@ -61,40 +63,44 @@ at::Tensor layer_gradient(TorchLayer layer, const at::Tensor& hidden, const Torc
 class TokenWeighing {
  public:
   TokenWeighing(const TorchModel& model, std::span<const std::vector<Token>> windows,
-                const Progress& progress)
+                const std::filesystem::path& checkpoint, const Progress& progress)
       : model_(model),
         windows_(windows),
-        meter_(progress, "weighing tokens", double(3 * model.n_layers() * windows.size())) {}
+        checkpoint_(checkpoint),
+        n_together_(std::max<int64_t>(1, kGradientTokens / int64_t(windows[0].size()))),
+        progress_(progress) {}
 
   Result<TokenWeights> run() {
-    EDGELLM_ASSIGN_OR_RETURN(head_, model_.load_head());
     positions_ = model_.positions(int64_t(windows_[0].size()));
+    const size_t n_done = resume();
+    meter_.emplace(progress_, "weighing tokens", n_steps(windows_.size()), n_steps(n_done));
     const size_t n_window_bytes =
         windows_[0].size() * model_.hyperparameters().n_embedding * model_.n_layers() * sizeof(float);
     const size_t n_kept = std::clamp<size_t>(kMostKeptBytes / n_window_bytes, 1, kMostKeptWindows);
-    for (size_t first = 0; first < windows_.size(); first += n_kept)
-      EDGELLM_RETURN_IF_ERROR(add(first, std::min(n_kept, windows_.size() - first)));
-    TokenWeights found;
-    for (auto& [key, parts] : squares_) {
-      at::Tensor all = at::cat(parts, 0);
-      if (!at::isfinite(all).all().item<bool>())
-        return Error{fmt::format("weighing tokens: a gradient of {} in layer {} is no number",
-                                 to_string(key.second), key.first)};
-      found.put(key.first, key.second, std::move(all));
+    for (size_t first = n_done; first < windows_.size(); first += n_kept) {
+      const size_t n = std::min(n_kept, windows_.size() - first);
+      EDGELLM_RETURN_IF_ERROR(add(first, n));
+      EDGELLM_RETURN_IF_ERROR(save(first + n));
     }
-    meter_.finish();
+    TokenWeights found;
+    for (auto& [key, squares] : squares_) found.put(key.first, key.second, std::move(squares));
+    meter_->finish();
     return found;
   }
 
  private:
+  double n_steps(size_t n_windows) const { return double(3 * model_.n_layers() * n_windows); }
+
   // Of log p(y), y drawn for every token, by the last layer's outputs.
-  at::Tensor head_gradient(const at::Tensor& hidden, at::Generator& random) const {
+  Result<at::Tensor> head_gradient(const at::Tensor& hidden, at::Generator& random) const {
+    EDGELLM_ASSIGN_OR_RETURN(TorchHead head, model_.load_head());
     at::Tensor gradient = at::empty_like(hidden);
     for (int64_t window = 0; window < hidden.size(0); ++window)
       for (int64_t row = 0; row < hidden.size(1); row += kLogitRows) {
+        EDGELLM_RETURN_IF_ERROR(check_interrupt());
         const int64_t n = std::min(kLogitRows, hidden.size(1) - row);
         at::Tensor rows = hidden[window].narrow(0, row, n).detach().set_requires_grad(true);
-        at::Tensor logits = head_.logits(rows);
+        at::Tensor logits = head.logits(rows);
         const at::Tensor drawn = logits.detach().softmax(-1).multinomial(1, false, random);
         logits.log_softmax(-1).gather(-1, drawn).sum().backward();
         gradient[window].narrow(0, row, n).copy_(rows.grad());
@@ -112,46 +118,113 @@ class TokenWeighing {
         inputs.push_back(hidden);
         EDGELLM_ASSIGN_OR_RETURN(TorchLayer layer, model_.load_layer(number));
         std::vector<at::Tensor> parts;
-        for (const at::Tensor& part : hidden.split(kGradientWindows, 0))
+        for (const at::Tensor& part : hidden.split(n_together_, 0))
           parts.push_back(layer.forward(part, positions_));
         hidden = at::cat(parts, 0);
-        meter_.add(double(n));
+        meter_->add(double(n));
       }
     }
     at::AutoGradMode mode(true);
     at::Generator random = at::detail::createCPUGenerator(first + 1);
-    at::Tensor gradient = head_gradient(hidden, random);
+    EDGELLM_ASSIGN_OR_RETURN(at::Tensor gradient, head_gradient(hidden, random));
     for (uint32_t number = model_.n_layers(); number-- > 0;) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
       EDGELLM_ASSIGN_OR_RETURN(TorchLayer layer, model_.load_layer(number));
       std::vector<at::Tensor> parts;
       std::map<TensorRole, std::vector<at::Tensor>> found;
-      for (int64_t at = 0; at < int64_t(n); at += kGradientWindows) {
-        const int64_t n_part = std::min(kGradientWindows, int64_t(n) - at);
+      for (int64_t at = 0; at < int64_t(n); at += n_together_) {
+        const int64_t n_part = std::min(n_together_, int64_t(n) - at);
         Squares squares;
         parts.push_back(layer_gradient(layer, inputs.back().narrow(0, at, n_part), positions_,
                                        gradient.narrow(0, at, n_part), squares));
         for (auto& [role, square] : squares) found[role].push_back(square);
       }
-      for (auto& [role, square] : found) squares_[{number, role}].push_back(at::cat(square, 0));
+      for (auto& [role, square] : found) {
+        at::Tensor& all = squares_[{number, role}];
+        if (all.defined()) square.insert(square.begin(), all);
+        all = at::cat(square, 0);
+        if (!at::isfinite(all).all().item<bool>())
+          return Error{fmt::format("weighing tokens: a gradient of {} in layer {} is no number",
+                                   to_string(role), number)};
+      }
       gradient = at::cat(parts, 0);
       inputs.pop_back();
-      meter_.add(double(2 * n));
+      meter_->add(double(2 * n));
     }
     return {};
   }
 
+  // Of everything that decides the numbers but the model.
+  std::string key() const {
+    std::string all = fmt::format("1 {}", windows_.size());
+    for (const std::vector<Token>& window : windows_) all += hash_bytes(std::as_bytes(std::span(window)));
+    return hash_text(all);
+  }
+
+  Status save(size_t n_done) const {
+    if (checkpoint_.empty()) return {};
+    torch::serialize::OutputArchive archive;
+    archive.write("key", c10::IValue(key()));
+    archive.write("n_done", c10::IValue(int64_t(n_done)));
+    std::vector<int64_t> numbers;
+    for (const auto& [of, squares] : squares_) {
+      numbers.insert(numbers.end(), {int64_t(of.first), int64_t(of.second)});
+      archive.write(name_of(of.first, of.second), squares);
+    }
+    archive.write("numbers", at::tensor(numbers, at::TensorOptions().dtype(at::kLong)));
+    EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(checkpoint_));
+    Status written;
+    // The archive's writer ends the process where it is told of an error while it is destroyed.
+    archive.save_to([&](const void* bytes, size_t n) {
+      if (written.ok()) written = file.write({static_cast<const std::byte*>(bytes), n});
+      return n;
+    });
+    EDGELLM_RETURN_IF_ERROR(written);
+    return file.commit();
+  }
+
+  // The windows that are done.
+  size_t resume() {
+    std::error_code code;
+    if (checkpoint_.empty() || !std::filesystem::is_regular_file(checkpoint_, code)) return 0;
+    try {
+      torch::serialize::InputArchive archive;
+      archive.load_from(checkpoint_.string());
+      c10::IValue of, n_done;
+      archive.read("key", of);
+      archive.read("n_done", n_done);
+      if (of.toStringRef() != key()) return 0;
+      at::Tensor numbers;
+      archive.read("numbers", numbers);
+      std::map<std::pair<uint32_t, TensorRole>, at::Tensor> squares;
+      for (int64_t i = 0; i < numbers.size(0); i += 2) {
+        const auto layer = uint32_t(numbers[i].item<int64_t>());
+        const auto role = TensorRole(numbers[i + 1].item<int64_t>());
+        at::Tensor& kept = squares[{layer, role}];
+        archive.read(name_of(layer, role), kept);
+        if (kept.size(0) != n_done.toInt() || kept.size(1) != int64_t(windows_[0].size())) return 0;
+      }
+      squares_ = std::move(squares);
+      return size_t(n_done.toInt());
+    } catch (const std::exception&) {
+      // Cut off or of another program: measured anew.
+      return 0;
+    }
+  }
+
+  static std::string name_of(uint32_t layer, TensorRole role) {
+    return fmt::format("layer{}_role{}", layer, int(role));
+  }
+
   const TorchModel& model_;
   std::span<const std::vector<Token>> windows_;
-  ProgressMeter meter_;
-  TorchHead head_;
+  const std::filesystem::path& checkpoint_;
+  const int64_t n_together_;  // windows
+  const Progress& progress_;
+  std::optional<ProgressMeter> meter_;
   TorchPositions positions_;
-  std::map<std::pair<uint32_t, TensorRole>, std::vector<at::Tensor>> squares_;
+  std::map<std::pair<uint32_t, TensorRole>, at::Tensor> squares_;  // [n_done, n_tokens]
 };
-
-std::string name_of(uint32_t layer, TensorRole role) {
-  return fmt::format("layer{}_role{}", layer, int(role));
-}
 
 }  // namespace
 
@@ -176,49 +249,13 @@ void TokenWeights::put(uint32_t layer, TensorRole role, at::Tensor squares) {
   squares_[{layer, role}] = mean > 0 ? squares / mean : squares;
 }
 
-Status TokenWeights::save(const std::filesystem::path& path) const {
-  torch::serialize::OutputArchive archive;
-  std::vector<int64_t> keys;
-  for (const auto& [key, squares] : squares_) {
-    keys.insert(keys.end(), {int64_t(key.first), int64_t(key.second)});
-    archive.write(name_of(key.first, key.second), squares);
-  }
-  archive.write("keys", at::tensor(keys, at::TensorOptions().dtype(at::kLong)));
-  EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(path));
-  Status written;
-  // The archive's writer ends the process where it is told of an error while it is destroyed.
-  archive.save_to([&](const void* bytes, size_t n) {
-    if (written.ok()) written = file.write({static_cast<const std::byte*>(bytes), n});
-    return n;
-  });
-  EDGELLM_RETURN_IF_ERROR(written);
-  return file.commit();
-}
-
-Status TokenWeights::load(const std::filesystem::path& path) {
-  return torch_call("token weights", [&]() -> Status {
-    std::error_code code;
-    if (!std::filesystem::is_regular_file(path, code))
-      return Error{fmt::format("read {}: there is no such file", path.string())};
-    torch::serialize::InputArchive archive;
-    archive.load_from(path.string());
-    at::Tensor keys;
-    archive.read("keys", keys);
-    std::map<std::pair<uint32_t, TensorRole>, at::Tensor> squares;
-    for (int64_t i = 0; i < keys.size(0); i += 2) {
-      const auto layer = uint32_t(keys[i].item<int64_t>());
-      const auto role = TensorRole(keys[i + 1].item<int64_t>());
-      archive.read(name_of(layer, role), squares[{layer, role}]);
-    }
-    squares_ = std::move(squares);
-    return {};
-  });
-}
-
 Result<TokenWeights> measure_token_weights(const TorchModel& model,
                                            std::span<const std::vector<Token>> windows,
+                                           const std::filesystem::path& checkpoint,
                                            const Progress& progress) {
-  return torch_call("weighing tokens", [&] { return TokenWeighing(model, windows, progress).run(); });
+  EDGELLM_RETURN_IF_ERROR(check_calibration_windows(model, windows));
+  return torch_call("weighing tokens",
+                    [&] { return TokenWeighing(model, windows, checkpoint, progress).run(); });
 }
 
 }  // namespace edgellm

@@ -85,7 +85,14 @@ class CompensationRun {
     calibration.key = fmt::format("{} {} {}", plan_hash(plan_), options_.damping, options_.weigh_tokens);
     TokenWeights weights;
     if (options_.weigh_tokens) {
-      EDGELLM_RETURN_IF_ERROR(weigh_tokens(weights));
+      EDGELLM_RETURN_IF_ERROR(check_calibration_windows(*model_, windows_));
+      // Now rather than when all are weighed.
+      if (auto memory = plan_calibration_memory(model_->hyperparameters(), windows_.size(),
+                                                windows_[0].size(), model_->compute(), calibration);
+          !memory.ok())
+        return memory.error();
+      EDGELLM_ASSIGN_OR_RETURN(
+          weights, measure_token_weights(*model_, windows_, options_.folder / "token.weights", progress_));
       calibration.token_weights = &weights;
     }
     CalibrationCallbacks callbacks;
@@ -102,14 +109,6 @@ class CompensationRun {
     if (!done.ok()) return done.error();
     if (meter_) meter_->finish();
     return {};
-  }
-
-  // Unless an earlier run did.
-  Status weigh_tokens(TokenWeights& weights) const {
-    const std::filesystem::path path = options_.folder / "token.weights";
-    if (weights.load(path).ok()) return {};
-    EDGELLM_ASSIGN_OR_RETURN(weights, measure_token_weights(*model_, windows_, progress_));
-    return weights.save(path);
   }
 
   std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }

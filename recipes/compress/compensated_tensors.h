@@ -23,7 +23,8 @@ struct CompensationOptions {
   std::filesystem::path folder;
   double damping = 0;  // of the mean of H's diagonal; 0: compress/quantize's own
   // Tokens weigh by how much the model's expectations feel an error there
-  // (compress/calibrate/token_weights.h): about twice the time.
+  // (compress/calibrate/token_weights.h): about twice the time, and memory for the head in float and half a
+  // gigabyte whatever memory_limit says.
   bool weigh_tokens = false;
   // Bytes of the calibration's layer, states and intermediate values; 0: none. The statistics of a matrix and
   // the solver come on top: about 16 bytes a pair of its columns, and as many a weight.

@@ -45,6 +45,9 @@ TEST_F(Fit, AnOutputMatrixThatRepeatsTheEmbeddingIsLeftOut) {
     auto report = nlohmann::json::parse(contents(at(std::string(name) + "-out.gguf.json")));
     EXPECT_EQ(report["output_tied"], name == std::string("repeated"));
   }
+  Outcome again = run({"quantize", "repeated.gguf", "--types", "repeated-out.gguf.json", "-o", "again.gguf"});
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(fs::file_size(at("again.gguf")), fs::file_size(at("repeated-out.gguf")));
   EXPECT_EQ(contents(at("repeated-out.gguf")), contents(at("tied-out.gguf")));
 }
 
@@ -58,21 +61,49 @@ TEST_F(Fit, ATimeIsSpentOnWhatItIsEnoughFor) {
   auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
   EXPECT_EQ(report["time"]["compensation_windows"], 0);
   EXPECT_FALSE(report.contains("compensation"));
-  command.back() = "10h";
+  command.back() = "9h59.5m30s";
   outcome = run(command);
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   report = nlohmann::json::parse(contents(at("out.gguf.json")));
   EXPECT_EQ(report["time"]["seconds_asked"], 36000);
-  EXPECT_EQ(report["time"]["compensation_windows"].get<int>(),
-            report["calibration"]["windows"].get<int>() - report["calibration"]["verify_windows"].get<int>())
-      << "all there are";
+  const int n_windows =
+      report["calibration"]["windows"].get<int>() - report["calibration"]["verify_windows"].get<int>();
+  EXPECT_EQ(report["compensation"]["tokens"].get<int>() / report["calibration"]["window_tokens"].get<int>(),
+            report["time"]["compensation_windows"]);
+  EXPECT_LT(report["time"]["compensation_windows"].get<int>(), n_windows) << "some judge the training";
   EXPECT_EQ(report["time"]["training_epochs"], 4);
   EXPECT_TRUE(report.contains("compensation"));
   EXPECT_TRUE(report.contains("training"));
 }
 
+TEST_F(Fit, WhatWasSettledBeforeAStopStays) {
+  if (!fs::exists(program_.parent_path() / "edgellm-torch")) GTEST_SKIP() << "edgellm-torch is not built";
+  auto command = fit("model.gguf", "out.gguf");
+  command.insert(command.end(), {"--work", "work", "--keep-work", "--time", "10h"});
+  RunOptions stopped;
+  stopped.signal = SIGINT;
+  stopped.ready = [this] { return said_so_far().find("rounding with feedback") != std::string::npos; };
+  ASSERT_NE(run(command, stopped).exit_code, 0);
+  int n_settled = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(at("work")))
+    for (const char* when : {"searched-", "compensated-"})
+      if (entry.is_regular_file() && entry.path().filename().string().starts_with(when)) {
+        std::ofstream(entry.path()) << "[9, 0]";
+        n_settled += when == std::string("searched-");
+      }
+  ASSERT_EQ(n_settled, 1);
+  Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  EXPECT_EQ(report["time"]["compensation_windows"], 9);
+  EXPECT_EQ(report["time"]["training_epochs"], 0);
+  for (const auto& entry : fs::recursive_directory_iterator(at("work")))
+    EXPECT_FALSE(entry.path().filename().string().starts_with("searched-")) << entry.path();
+}
+
 TEST_F(Fit, TimesThatAreNoneAndTwoWaysToSayHowLongAreRefused) {
-  for (const char* time : {"3", "-1h", "0m", "soon", "30m1h", "1h30", "nan", ""}) {
+  for (const char* time :
+       {"3", "-1h", "0m", "soon", "30m1h", "1h30", "nan", "0x10h", "1e3s", "1e9h", "9999999h", ""}) {
     auto command = fit("model.gguf", "out.gguf");
     command.insert(command.end(), {"--time", time});
     expect_usage_error(command, {"--time"});

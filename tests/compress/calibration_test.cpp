@@ -266,7 +266,14 @@ TEST_F(CalibrationTest, TokensWeighInWhatIsCollectedAsTheyAreTold) {
       return (of * weights.of(layer.number(), role).sqrt().unsqueeze(-1)).flatten(0, 1);
     };
     auto moment = [](const at::Tensor& rows) { return rows.t().mm(rows); };
-    LayerMoments moments = value_of(layer.collect({{attention_q, attention_output}}));
+    LayerMoments moments = value_of(layer.collect({{attention_q, attention_output, ffn_gate, ffn_down}}));
+    at::Tensor state = value_of(layer.inputs(0, kWindows));
+    state = state + layer.layer().attention_branch(layer.layer().attended(x, layer.positions()));
+    at::Tensor y = layer.layer().ffn_input(state);
+    EXPECT_LE(relative_difference(moments.at(ffn_gate).matrix(), moment(weighed(y, ffn_gate))), 1e-4);
+    EXPECT_LE(
+        relative_difference(moments.at(ffn_down).matrix(), moment(weighed(layer.layer().gated(y), ffn_down))),
+        1e-4);
     EXPECT_LE(relative_difference(moments.at(attention_q).matrix(), moment(weighed(x, attention_q))), 1e-4);
     at::Tensor attended = layer.layer().attended(x, layer.positions());
     EXPECT_LE(relative_difference(moments.at(attention_output).matrix(),
@@ -316,6 +323,27 @@ TEST_F(CalibrationTest, KeptInputsOfFfnDownLeadToTheSameStates) {
     EXPECT_TRUE(result.memory.hidden_on_disk);
     expect_same(on_disk, computed, 1e-5);
   }
+}
+
+// What was collected leads to the next layer, whatever becomes of gate and up: they are not computed again.
+TEST_F(CalibrationTest, InputsOfFfnDownThatAreKeptAreThoseCollected) {
+  use(kLlama);
+  CalibrationOptions o = options();
+  auto states = [&](bool keeps, bool changes) {
+    o.keep_ffn_inputs = keeps;
+    Told told;
+    value_of(calibrate(*model_, windows_, o, told.callbacks([&](LayerCalibration& layer) -> Status {
+      auto moments = layer.collect({{ffn_down}});
+      if (!moments.ok()) return moments.error();
+      if (changes) layer.layer().set_parameter(ffn_gate, layer.layer().parameter(ffn_gate) * 0);
+      return {};
+    }),
+                       {}));
+    return told.head_inputs;
+  };
+  at::Tensor wanted = states(false, false);
+  EXPECT_LE(relative_difference(states(true, true), wanted), 1e-5);
+  EXPECT_GE(relative_difference(states(false, true), wanted), 1e-2);
 }
 
 TEST_F(CalibrationTest, TooLittleMemorySaysHowMuchWouldDo) {

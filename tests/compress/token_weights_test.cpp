@@ -2,7 +2,6 @@
 #include "compress/calibrate/token_weights.h"
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <fstream>
 
 #include "core/base/interrupt.h"
 #include "core/base/temporary_folder.h"
@@ -14,7 +13,8 @@ namespace {
 using namespace tiny;
 using enum TensorRole;
 
-constexpr size_t kWindows = 6, kTokens = 20;
+// More windows than are kept at once.
+constexpr size_t kWindows = 18, kKept = 16, kTokens = 20;
 
 struct Probe {
   TensorRole product, bias;
@@ -47,7 +47,7 @@ TEST_F(TokenWeightsTest, AreTheRootsOfTheWholeModelsMeanSquaredGradients) {
   for (const Shape& shape : {kLlama, kQwen2, kGemma3}) {
     SCOPED_TRACE(shape.family);
     use(shape);
-    TokenWeights weights = value_of(measure_token_weights(*model_, windows_, {}));
+    TokenWeights weights = value_of(measure_token_weights(*model_, windows_, {}, {}));
 
     at::AutoGradMode mode(true);
     const TorchPositions positions = model_->positions(kTokens);
@@ -64,9 +64,10 @@ TEST_F(TokenWeightsTest, AreTheRootsOfTheWholeModelsMeanSquaredGradients) {
       hidden = layer.forward(hidden, positions);
     }
     const TorchHead head = value_of(model_->load_head());
-    at::Generator random = at::detail::createCPUGenerator(1);
+    at::Generator random;
     at::Tensor sum = at::zeros({});
     for (size_t window = 0; window < kWindows; ++window) {
+      if (window % kKept == 0) random = at::detail::createCPUGenerator(window + 1);
       at::Tensor logits = head.logits(hidden[int64_t(window)]);
       at::Tensor drawn = logits.detach().softmax(-1).multinomial(1, false, random);
       sum = sum + logits.log_softmax(-1).gather(-1, drawn).sum();
@@ -96,18 +97,40 @@ TEST_F(TokenWeightsTest, AreTheRootsOfTheWholeModelsMeanSquaredGradients) {
   }
 }
 
-TEST_F(TokenWeightsTest, AreTheSameFromAFileAndADamagedFileIsAnError) {
+TEST_F(TokenWeightsTest, OfARunThatWasStoppedAreThoseOfOneThatWasNot) {
   use(kLlama);
-  const auto path = folder_ / "weights";
-  TokenWeights weights = value_of(measure_token_weights(*model_, windows_, {})), kept;
-  EXPECT_FALSE(kept.load(path).ok());
-  ASSERT_TRUE(weights.save(path).ok());
-  Status loaded = kept.load(path);
-  ASSERT_TRUE(loaded.ok()) << loaded.error().message;
-  for (TensorRole role : {attention_q, attention_v, attention_output, ffn_gate, ffn_down})
-    EXPECT_TRUE(kept.of(1, role).equal(weights.of(1, role))) << to_string(role);
-  std::filesystem::resize_file(path, std::filesystem::file_size(path) / 2);
-  EXPECT_FALSE(kept.load(path).ok());
+  // Enough for the progress to be told on the way.
+  windows_ = random_windows(240, kTokens, kLlama.n_vocabulary);
+  const auto checkpoint = folder_ / "weights";
+  const TokenWeights whole = value_of(measure_token_weights(*model_, windows_, {}, {}));
+  auto expect_whole = [&](const TokenWeights& got) {
+    for (TensorRole role : {attention_q, attention_v, attention_output, ffn_gate, ffn_down})
+      EXPECT_TRUE(got.of(1, role).equal(whole.of(1, role))) << to_string(role);
+  };
+  auto stop_late = [&](const ProgressReport& report) {
+    if (report.fraction > 0.2 && report.fraction < 1) request_interrupt();
+  };
+  auto stopped = measure_token_weights(*model_, windows_, checkpoint, stop_late);
+  clear_interrupt();
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().message, "interrupted");
+  double least = 1;
+  expect_whole(
+      value_of(measure_token_weights(*model_, windows_, checkpoint, [&](const ProgressReport& report) {
+        least = std::min(least, report.fraction);
+      })));
+  EXPECT_GT(least, 0.1) << "some were done";
+  // Damaged, or of other windows: as if there were none.
+  std::filesystem::resize_file(checkpoint, std::filesystem::file_size(checkpoint) / 2);
+  expect_whole(value_of(measure_token_weights(*model_, windows_, checkpoint, {})));
+  std::swap(windows_[0], windows_[1]);
+  const TokenWeights swapped = value_of(measure_token_weights(*model_, windows_, checkpoint, {}));
+  EXPECT_FALSE(swapped.of(1, ffn_down).equal(whole.of(1, ffn_down)));
+}
+
+TEST_F(TokenWeightsTest, RefuseWindowsThatDoNotFitTheContext) {
+  use(kLlama);
+  EXPECT_FALSE(measure_token_weights(*model_, {}, {}, {}).ok());
 }
 
 TEST_F(TokenWeightsTest, OfTokensWithoutAGradientStayAboveZero) {
@@ -122,7 +145,7 @@ TEST_F(TokenWeightsTest, OfTokensWithoutAGradientStayAboveZero) {
 TEST_F(TokenWeightsTest, StopWhenAsked) {
   use(kLlama);
   request_interrupt();
-  auto stopped = measure_token_weights(*model_, windows_, {});
+  auto stopped = measure_token_weights(*model_, windows_, {}, {});
   clear_interrupt();
   ASSERT_FALSE(stopped.ok());
   EXPECT_EQ(stopped.error().message, "interrupted");
