@@ -96,8 +96,9 @@ class FitRun {
     }
     EDGELLM_ASSIGN_OR_RETURN(model_file_,
                              fit_source(options_.model, work_root(), options_.n_threads, progress_));
-    EDGELLM_ASSIGN_OR_RETURN(opened_, open_fit_source(model_file_));
-    source_ = opened_.file;
+    EDGELLM_ASSIGN_OR_RETURN(FitSource opened, open_fit_source(model_file_));
+    source_ = std::move(opened.file);
+    is_output_left_out_ = opened.is_output_left_out;
     for (const auto& output : {options_.output, report_path()})
       EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
     EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
@@ -531,7 +532,7 @@ class FitRun {
     FitFindings f;
     f.model_hash = model_hash_;
     f.budget = budget_;
-    f.is_output_left_out = opened_.is_output_left_out;
+    f.is_output_left_out = is_output_left_out_;
     f.text = &text_;
     f.n_search = n_search_, f.n_verify = n_verify_;
     f.before = side(source_->n_file_bytes(), {}, run_before_, original_);
@@ -559,7 +560,7 @@ class FitRun {
   ThreadPool threads_;
   std::filesystem::path model_file_, stages_path_;
   std::vector<std::filesystem::path> settled_;  // files of settle()
-  FitSource opened_;
+  bool is_output_left_out_ = false;
   std::shared_ptr<GgufFile> source_;
   std::string model_hash_;
   Hyperparameters hyperparameters_;

@@ -20,7 +20,10 @@ namespace edgellm {
 // What a plan is chosen for within its bytes. The faster ones take the least time a token that a plan can
 // have whose predicted harm is at most kBalancedHarm or kSpeedHarm times that of the most accurate plan.
 enum class FitGoal { accuracy, balanced, speed };
-std::string_view to_string(FitGoal goal);
+constexpr std::string_view to_string(FitGoal goal) {
+  if (goal == FitGoal::accuracy) return "accuracy";
+  return goal == FitGoal::balanced ? "balanced" : "speed";
+}
 inline constexpr double kBalancedHarm = 1.1, kSpeedHarm = 1.5;
 
 struct FitOptions {

@@ -64,11 +64,6 @@ void add_tensors(const FitFindings& found, nlohmann::json& j) {
 
 }  // namespace
 
-std::string_view to_string(FitGoal goal) {
-  if (goal == FitGoal::accuracy) return "accuracy";
-  return goal == FitGoal::balanced ? "balanced" : "speed";
-}
-
 nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, const FitFindings& found) {
   nlohmann::json j;
   j["schema"] = 1;

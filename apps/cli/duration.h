@@ -14,7 +14,7 @@ namespace edgellm {
 Result<double> parse_duration(std::string_view text);
 // A check for an option that takes a time.
 std::function<std::string(const std::string&)> duration_check();
-// "2m05s", "12.3s"
+// "12.3s", "2m05s", "3h05m"
 std::string duration_text(double seconds);
 
 }  // namespace edgellm

@@ -190,8 +190,7 @@ void add_fit(CLI::App& app, Status& status) {
               "--effort", o->effort,
               "fast; balanced: the best plan's rounding errors are also fed back (GPTQ; needs LibTorch); "
               "best: a longer search, feedback on three times the text, and training of what the formats "
-              "store "
-              "beside their levels")
+              "store beside their levels")
           ->capture_default_str()
           ->check(CLI::IsMember({"fast", "balanced", "best"}));
   command

@@ -133,7 +133,7 @@ Status check_sequential(const CalibrationOptions& options) {
 
 }  // namespace
 
-Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles) const {
+Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles) {
   EDGELLM_RETURN_IF_ERROR(check_sequential(states_.options()));
   return torch_call("collect statistics", [&]() -> Result<LayerMoments> {
     at::NoGradGuard no_grad;

@@ -109,7 +109,7 @@ class LayerCalibration {
   // Statistics of these product inputs with the layer's parameters as they are now, for quantizers that let a
   // layer's later products see its earlier ones quantized. Sequential only. Error "interrupted" once asked to
   // stop.
-  Result<LayerMoments> collect(std::span<const TensorRole> roles) const;
+  Result<LayerMoments> collect(std::span<const TensorRole> roles);
   // Attention only mixes what the value matrix gives, so an error of that matrix reaches the layer's output
   // as its product with inputs that are mixed alike. An error of the key matrix moves a query's scores, and
   // what all of them have in common falls out of the softmax: left is its product with the inputs less their
@@ -134,7 +134,7 @@ class LayerCalibration {
   TorchLayer& layer_;
   CalibrationStates& states_;
   LayerMoments moments_;
-  mutable std::optional<FfnInputs> ffn_inputs_;
+  std::optional<FfnInputs> ffn_inputs_;
   double block_influence_ = -1;
 };
 

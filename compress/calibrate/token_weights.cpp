@@ -4,32 +4,24 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <optional>
-#include <torch/serialize.h>
 
 #include "compress/calibrate/calibration.h"
+#include "compress/torch_model/torch_archive.h"
 #include "compress/torch_model/torch_call.h"
 #include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
-#include "core/base/output_file.h"
 
 namespace edgellm {
 using enum TensorRole;
 namespace {
 
-// The states between all layers are kept of as many windows as fit this many bytes.
-constexpr size_t kMostKeptBytes = size_t{1} << 29;
+// The states between all layers are kept of as many windows as fit kMostKeptBytes, and of no more.
 constexpr size_t kMostKeptWindows = 16;
 // Computed together with a gradient.
 constexpr int64_t kGradientTokens = 1024;
 
-struct Probe {
-  TensorRole product, bias;
-};
-constexpr Probe kProbes[] = {{attention_q, attention_q_bias},
-                             {attention_output, attention_output_bias},
-                             {ffn_gate, ffn_gate_bias},
-                             {ffn_up, ffn_up_bias},
-                             {ffn_down, ffn_down_bias}};
+// The products whose gradients are asked for.
+constexpr TensorRole kProducts[] = {attention_q, attention_output, ffn_gate, ffn_up, ffn_down};
 
 using Squares = std::map<TensorRole, at::Tensor>;  // [n_windows, n_tokens]
 
@@ -38,7 +30,8 @@ at::Tensor layer_gradient(TorchLayer layer, const at::Tensor& hidden, const Torc
                           const at::Tensor& gradient, Squares& squares) {
   at::Tensor input = hidden.detach().set_requires_grad(true);
   Squares probes;
-  for (const auto& [product, bias] : kProbes) {
+  for (TensorRole product : kProducts) {
+    const TensorRole bias = product_bias_role(product);
     const at::Tensor& matrix = layer.parameter(product);
     if (!matrix.defined()) continue;
     // A bias of its own for every token has the gradient of the product's output.
@@ -172,15 +165,7 @@ class TokenWeighing {
       archive.write(name_of(of.first, of.second), squares);
     }
     archive.write("numbers", at::tensor(numbers, at::TensorOptions().dtype(at::kLong)));
-    EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(checkpoint_));
-    Status written;
-    // The archive's writer ends the process where it is told of an error while it is destroyed.
-    archive.save_to([&](const void* bytes, size_t n) {
-      if (written.ok()) written = file.write({static_cast<const std::byte*>(bytes), n});
-      return n;
-    });
-    EDGELLM_RETURN_IF_ERROR(written);
-    return file.commit();
+    return write_archive(archive, checkpoint_);
   }
 
   // The windows that are done.

@@ -53,6 +53,25 @@ TensorRole product_input_role(TensorRole matrix) {
   return matrix == ffn_up ? ffn_gate : matrix;
 }
 
+TensorRole product_bias_role(TensorRole matrix) {
+  switch (matrix) {
+    case attention_q:
+      return attention_q_bias;
+    case attention_k:
+      return attention_k_bias;
+    case attention_v:
+      return attention_v_bias;
+    case attention_output:
+      return attention_output_bias;
+    case ffn_gate:
+      return ffn_gate_bias;
+    case ffn_up:
+      return ffn_up_bias;
+    default:
+      return ffn_down_bias;
+  }
+}
+
 std::span<const TensorRole> product_input_roles() {
   return kInputs;
 }
@@ -111,10 +130,11 @@ std::vector<TensorRole> TorchLayer::roles() const {
   return roles;
 }
 
-at::Tensor TorchLayer::product(TensorRole matrix, TensorRole bias, const at::Tensor& x) const {
+at::Tensor TorchLayer::product(TensorRole matrix, const at::Tensor& x) const {
   at::Tensor weight = parameter(matrix).to(compute_.options());
   at::Tensor y = x.to(compute_.type).matmul(weight.t()).to(at::kFloat);
-  return parameter(bias).defined() ? y + parameter(bias) : y;
+  const at::Tensor& bias = parameter(product_bias_role(matrix));
+  return bias.defined() ? y + bias : y;
 }
 
 // [n_sequences, n_tokens, n_heads * width] -> [n_sequences, n_heads, n_tokens, width], normed and turned.
@@ -131,8 +151,8 @@ at::Tensor TorchLayer::heads(const at::Tensor& x, int64_t n_heads, TensorRole no
 // How much each query looks at each token: [n_sequences * n_kv_heads, n_heads / n_kv_heads * n_tokens,
 // n_tokens], in the type of products. The queries that share a key head follow one another.
 at::Tensor TorchLayer::attention_weights(const at::Tensor& x, const TorchPositions& positions) const {
-  at::Tensor q = heads(product(attention_q, attention_q_bias, x), n_heads_, attention_q_norm, positions);
-  at::Tensor k = heads(product(attention_k, attention_k_bias, x), n_kv_heads_, attention_k_norm, positions);
+  at::Tensor q = heads(product(attention_q, x), n_heads_, attention_q_norm, positions);
+  at::Tensor k = heads(product(attention_k, x), n_kv_heads_, attention_k_norm, positions);
   int64_t n_sequences = q.size(0), n_tokens = q.size(2), n_group = n_heads_ / n_kv_heads_;
   at::Tensor queries = (q * attention_scale_)
                            .to(compute_.type)
@@ -152,7 +172,7 @@ at::Tensor TorchLayer::attention_input(const at::Tensor& hidden) const {
 // The result is [n_sequences, n_tokens, n_heads * head_width_v].
 at::Tensor TorchLayer::attended(const at::Tensor& x, const TorchPositions& positions) const {
   int64_t n_sequences = x.size(0), n_tokens = x.size(1);
-  at::Tensor v = split_last(product(attention_v, attention_v_bias, x), n_kv_heads_, head_width_v_);
+  at::Tensor v = split_last(product(attention_v, x), n_kv_heads_, head_width_v_);
   at::Tensor values =
       v.transpose(1, 2).to(compute_.type).reshape({n_sequences * n_kv_heads_, n_tokens, head_width_v_});
   return attention_weights(x, positions)
@@ -179,7 +199,7 @@ AttentionSample TorchLayer::sample_attention(const at::Tensor& x, const TorchPos
 }
 
 at::Tensor TorchLayer::attention_branch(const at::Tensor& attended) const {
-  at::Tensor branch = product(attention_output, attention_output_bias, attended);
+  at::Tensor branch = product(attention_output, attended);
   const at::Tensor& norm = parameter(attention_post_norm);
   return norm.defined() ? torch_rms_norm(branch, norm, norm_epsilon_) : branch;
 }
@@ -189,13 +209,13 @@ at::Tensor TorchLayer::ffn_input(const at::Tensor& hidden) const {
 }
 
 at::Tensor TorchLayer::gated(const at::Tensor& y) const {
-  at::Tensor gate = product(ffn_gate, ffn_gate_bias, y);
+  at::Tensor gate = product(ffn_gate, y);
   gate = activation_ == Activation::silu ? at::silu(gate) : at::gelu(gate, "tanh");
-  return gate * product(ffn_up, ffn_up_bias, y);
+  return gate * product(ffn_up, y);
 }
 
 at::Tensor TorchLayer::ffn_branch(const at::Tensor& gated) const {
-  at::Tensor branch = product(ffn_down, ffn_down_bias, gated);
+  at::Tensor branch = product(ffn_down, gated);
   const at::Tensor& norm = parameter(ffn_post_norm);
   return norm.defined() ? torch_rms_norm(branch, norm, norm_epsilon_) : branch;
 }

@@ -29,6 +29,8 @@ using ProductObserver = std::function<void(TensorRole role, const at::Tensor& x)
 
 // Query, key and value products have one input, gate and up another; it is told under the first one's role.
 TensorRole product_input_role(TensorRole matrix);
+// Of what is added to the product of one of layer_matrix_roles().
+TensorRole product_bias_role(TensorRole matrix);
 // The roles an observer is told, in order: attention_q, attention_output, ffn_gate, ffn_down.
 std::span<const TensorRole> product_input_roles();
 // The weight matrices of a layer in the order they are used.
@@ -57,7 +59,8 @@ class TorchLayer {
   // Undefined where the layer has none. Matrices are [n_rows, n_columns], others [n_values].
   const at::Tensor& parameter(TensorRole role) const { return parameters_[size_t(role)]; }
   // Any tensor of the same shape: of another type or device it is converted in each forward; one that
-  // requires a gradient, or is computed from such, gets one.
+  // requires a gradient, or is computed from such, gets one. A bias may also be one for every token,
+  // [n_sequences, n_tokens, n_values], where only these sequences are computed.
   void set_parameter(TensorRole role, at::Tensor value) { parameters_[size_t(role)] = std::move(value); }
   std::vector<TensorRole> roles() const;  // of the parameters it has
 
@@ -90,7 +93,7 @@ class TorchLayer {
  private:
   static Result<TorchLayer> load_some(const GgufFile& file, const Hyperparameters& hyperparameters,
                                       uint32_t layer, const TorchCompute& compute, bool with_matrices);
-  at::Tensor product(TensorRole matrix, TensorRole bias, const at::Tensor& x) const;
+  at::Tensor product(TensorRole matrix, const at::Tensor& x) const;
   at::Tensor heads(const at::Tensor& x, int64_t n_heads, TensorRole norm,
                    const TorchPositions& positions) const;
   at::Tensor attention_weights(const at::Tensor& x, const TorchPositions& positions) const;

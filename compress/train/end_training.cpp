@@ -8,11 +8,10 @@
 #include <optional>
 #include <random>
 #include <torch/optim/adam.h>
-#include <torch/serialize.h>
 
+#include "compress/torch_model/torch_archive.h"
 #include "compress/torch_model/torch_call.h"
 #include "core/base/interrupt.h"
-#include "core/base/output_file.h"
 
 namespace edgellm {
 namespace {
@@ -253,15 +252,7 @@ Status EndTraining::save() const {
   }
   s.adam->save(adam);
   archive.write("adam", adam);
-  EDGELLM_ASSIGN_OR_RETURN(OutputFile file, OutputFile::create(options_.checkpoint));
-  Status written;
-  // The archive's writer ends the process where it is told of an error while it is destroyed.
-  archive.save_to([&](const void* bytes, size_t n) {
-    if (written.ok()) written = file.write({static_cast<const std::byte*>(bytes), n});
-    return n;
-  });
-  EDGELLM_RETURN_IF_ERROR(written);
-  EDGELLM_RETURN_IF_ERROR(file.commit());
+  EDGELLM_RETURN_IF_ERROR(write_archive(archive, options_.checkpoint));
   s.save_seconds = monotonic_seconds() - started;
   s.saved_at = monotonic_seconds();
   return {};

@@ -16,15 +16,6 @@ using enum TensorRole;
 // More windows than are kept at once.
 constexpr size_t kWindows = 18, kKept = 16, kTokens = 20;
 
-struct Probe {
-  TensorRole product, bias;
-};
-constexpr Probe kProbes[] = {{attention_q, attention_q_bias},
-                             {attention_output, attention_output_bias},
-                             {ffn_gate, ffn_gate_bias},
-                             {ffn_up, ffn_up_bias},
-                             {ffn_down, ffn_down_bias}};
-
 // Of mean 1 after the root, as the weights are.
 at::Tensor normed_root(const at::Tensor& squares) {
   at::Tensor roots = squares.sqrt();
@@ -55,7 +46,8 @@ TEST_F(TokenWeightsTest, AreTheRootsOfTheWholeModelsMeanSquaredGradients) {
     std::map<std::pair<uint32_t, TensorRole>, at::Tensor> probes;
     for (uint32_t number = 0; number < shape.n_layers; ++number) {
       TorchLayer layer = value_of(model_->load_layer(number));
-      for (const auto& [product, bias] : kProbes) {
+      for (TensorRole product : {attention_q, attention_output, ffn_gate, ffn_up, ffn_down}) {
+        const TensorRole bias = product_bias_role(product);
         at::Tensor probe = at::zeros({kWindows, kTokens, layer.parameter(product).size(0)});
         if (layer.parameter(bias).defined()) probe.add_(layer.parameter(bias));
         layer.set_parameter(bias, probe.set_requires_grad(true));
