@@ -12,14 +12,6 @@ namespace {
 // Rows that a thread takes at a time.
 constexpr size_t kRowTile = 64;
 
-// Weights around 1 for the search of a block's scales.
-void fit_weights(const float* importance, size_t n, float* weights) {
-  double sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += double(importance[i]);
-  const float factor = sum > 0 ? float(double(n) / sum) : 0.0f;
-  for (size_t i = 0; i < n; ++i) weights[i] = importance[i] * factor + 1e-6f;
-}
-
 // A copy of the part of F (or H) in the columns of a panel, with its rows close together.
 std::vector<float> square_part(const at::Tensor& matrix, size_t first, size_t n, float added_to_diagonal) {
   std::vector<float> part(n * n);
@@ -33,41 +25,33 @@ std::vector<float> square_part(const at::Tensor& matrix, size_t first, size_t n,
 }
 
 struct Solver {
-  const BlockGrid& grid;
+  const FeedbackGrid& grid;
   const ErrorFactor& factor;
   const GptqOptions& options;
-  size_t n_rows, n_panel_columns;
+  size_t n_rows;
   ThreadPool pool;
-  std::vector<BlockPanel> panels = {};
+  struct Panel {
+    size_t first, n;  // columns
+    std::unique_ptr<FeedbackPanel> of;
+  };
+  std::vector<Panel> panels = {};
 
   at::Tensor round(const at::Tensor& weights) {
-    auto round_panel = [&](size_t, size_t n, const PanelFeedback& feedback, const float* values,
+    auto round_panel = [&](size_t first, size_t n, const PanelFeedback& feedback, const float* values,
                            float* targets, float* errors, size_t stride) {
-      panels.emplace_back(grid, n / size_t(grid.n_values), n_rows);
-      BlockPanel& panel = panels.back();
-      std::vector<float> fit_by(n);
-      for (size_t i = 0; i < n; i += size_t(grid.n_values))
-        fit_weights(feedback.importance + i, size_t(grid.n_values), fit_by.data() + i);
+      panels.push_back({first, n, make_feedback_panel(grid, n, n_rows, feedback.importance)});
+      FeedbackPanel& panel = *panels.back().of;
       pool.parallel_for(stride, kRowTile, [&](size_t begin, size_t end, size_t) {
-        std::vector<float> compensated(size_t(grid.n_values) * (end - begin));
-        for (size_t block = 0; block < panel.n_blocks(); ++block) {
-          block_rounding().compensate(panel, block, feedback, values, targets, stride, begin, end,
-                                      compensated.data());
-          panel.fit(block, compensated.data(), end - begin, fit_by.data() + block * size_t(grid.n_values),
-                    begin, end);
-          block_rounding().round(panel, block, feedback, options.trials, values, targets, errors, stride,
-                                 begin, end);
-        }
+        panel.round(feedback, options.trials, values, targets, errors, stride, begin, end);
       });
     };
-    return round_with_feedback(weights, factor, n_panel_columns, round_panel);
+    return round_with_feedback(weights, factor, grid.n_panel_values, round_panel);
   }
 
   void improve(at::Tensor& errors, const RunFactors& runs) {
-    const size_t n_run = size_t(grid.n_run_values), stride = size_t(errors.size(1));
-    size_t first = 0;
-    for (BlockPanel& panel : panels) {
-      const size_t n = panel.n_values(), first_run = first / n_run;
+    const size_t n_run = grid.n_run_values, stride = size_t(errors.size(1));
+    for (auto& [first, n, panel] : panels) {
+      const size_t first_run = first / n_run;
       at::Tensor part = errors.narrow(0, int64_t(first), int64_t(n));
       at::Tensor gradients = at::mm(factor.moment.narrow(0, int64_t(first), int64_t(n)), errors);
       gradients.add_(part, factor.damping);
@@ -77,11 +61,9 @@ struct Solver {
                                         runs.inverse.data() + first_run * n_run * n_run};
       const float* g = gradients.data_ptr<float>();
       float* e = part.data_ptr<float>();
-      pool.parallel_for(stride, kRowTile, [&](size_t begin, size_t end, size_t) {
-        block_rounding().improve(panel, panel_curvature, options.sweep_trials, options.n_passes, g, e, stride,
-                                 begin, end);
+      pool.parallel_for(stride, kRowTile, [&, &panel = *panel](size_t begin, size_t end, size_t) {
+        panel.improve(panel_curvature, options.sweep_trials, options.n_passes, g, e, stride, begin, end);
       });
-      first += n;
     }
   }
 };
@@ -158,20 +140,15 @@ at::Tensor told_rows(size_t n_rows, const GptqOptions& options) {
   return (at::arange(int64_t(n)) * int64_t(n_rows) / int64_t(n)).to(at::kLong);
 }
 
-GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const BlockGrid& grid,
+GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const FeedbackGrid& grid,
                      const GptqOptions& options) {
   const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
   at::Tensor transposed = at::zeros({int64_t(n_columns), int64_t(padded_rows(n_rows))}, at::kFloat);
   transposed.narrow(1, 0, int64_t(n_rows)).copy_(weights.t());
-  Solver solver{grid,
-                factor,
-                options,
-                n_rows,
-                kMaxPanelValues / size_t(grid.n_values) * size_t(grid.n_values),
-                ThreadPool(options.n_threads)};
+  Solver solver{grid, factor, options, n_rows, ThreadPool(options.n_threads)};
   at::Tensor errors = solver.round(transposed);
   if (options.n_sweeps) {
-    const RunFactors runs = factor_runs(factor, size_t(grid.n_run_values));
+    const RunFactors runs = factor_runs(factor, grid.n_run_values);
     for (int sweep = 0; sweep < options.n_sweeps; ++sweep) solver.improve(errors, runs);
   }
 
@@ -179,16 +156,14 @@ GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const
   const size_t n_row_bytes = row_bytes(grid.type, n_columns).value();
   found.bytes.resize(n_rows * n_row_bytes);
   at::Tensor decoded = at::zeros_like(transposed);
-  size_t first = 0;
-  for (const BlockPanel& panel : solver.panels) {
-    const size_t stride = panel.stride();
-    uint8_t* bytes = found.bytes.data() + first / size_t(grid.n_values) * info(grid.type).n_bytes_per_block;
+  const size_t stride = size_t(transposed.size(1));
+  for (const auto& [first, n, panel] : solver.panels) {
+    uint8_t* bytes = found.bytes.data() + first / grid.n_block_values * info(grid.type).n_bytes_per_block;
     float* values = decoded.data_ptr<float>() + first * stride;
-    solver.pool.parallel_for(n_rows, kRowTile, [&](size_t begin, size_t end, size_t) {
+    solver.pool.parallel_for(n_rows, kRowTile, [&, &panel = *panel](size_t begin, size_t end, size_t) {
       panel.pack(bytes, n_row_bytes, begin, end);
       panel.decode(values, stride, begin, end);
     });
-    first += panel.n_values();
   }
   const at::Tensor told = told_rows(n_rows, options);
   at::Tensor of_rows = transposed.index_select(1, told), rests = of_rows - decoded.index_select(1, told);
@@ -214,17 +189,12 @@ Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& f
                                  const GptqOptions& options) {
   const std::string operation = fmt::format("GPTQ to {}", to_string(type));
   return torch_call(operation, [&]() -> Result<GptqTensor> {
-    if (!has_feedback_grid(type))
-      return Error{fmt::format("{}: this type has no grid to round single values on", operation)};
+    const auto grid = find_feedback_grid(type);
+    if (!grid) return Error{fmt::format("{}: this type has no grid to round on", operation)};
     if (Status usable = check_weights(weights, factor, type); !usable.ok())
       return Error{fmt::format("{}: {}", operation, usable.error().message)};
-    return quantized(weights, factor, *find_block_grid(type), options);
+    return quantized(weights, factor, *grid, options);
   });
-}
-
-bool has_feedback_grid(TensorType type) {
-  const BlockGrid* grid = find_block_grid(type);
-  return grid && grid->levels;
 }
 
 Result<GptqTensor> quantize_nearest(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,

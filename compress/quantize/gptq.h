@@ -6,7 +6,7 @@
 // the weights as compensated so far when a block is reached, weighted by what later columns cannot make up;
 // every run of values tries the stored grids around its own with the feedback in it; and sweeps over the
 // finished matrix improve runs and single levels with the rest fixed (as QuantEase, arXiv 2309.01885, does
-// for single values of a uniform grid).
+// for single values of a uniform grid). In the codebook formats groups of eight stand for single values.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "compress/quantize/error_factor.h"
-#include "core/blocks/block_rounding.h"
+#include "compress/quantize/feedback_panel.h"
 #include "core/blocks/tensor_type.h"
 
 namespace edgellm {
@@ -43,8 +43,8 @@ struct GptqTensor {
   at::Tensor decoded;  // what the bytes decode to, [n_rows, n_columns], where it was asked for
 };
 
-// weights: [n_rows, n_columns]. Error for a type that has no grid of single values, a row that is no multiple
-// of its block, H of another size, or weights that are no finite numbers.
+// weights: [n_rows, n_columns]. Error for a type that feedback_panel.h knows no grid of, a row that is no
+// multiple of its block, H of another size, or weights that are no finite numbers.
 Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
                                  const GptqOptions& options);
 
@@ -52,9 +52,6 @@ Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& f
 // [n, stride]. targets hold the feedback of earlier columns, that within the panel is the callee's.
 using RoundPanel = std::function<void(size_t first_column, size_t n_columns, const PanelFeedback& feedback,
                                       const float* values, float* targets, float* errors, size_t stride)>;
-
-// Whether it has a grid of single values, which quantize_gptq asks for.
-bool has_feedback_grid(TensorType type);
 
 // The same matrix in any written type by its own encoder, which rounds to nearest with the importance
 // diag(H): relative_error and nearest_error are the same.

@@ -105,10 +105,11 @@ at::Tensor rounded_to_nearest(const Layer& layer, TensorType type) {
   return decode(bytes, type, layer.weights.sizes());
 }
 
-constexpr TensorType kTypes[] = {TensorType::Q4_0, TensorType::Q4_1, TensorType::Q5_0,   TensorType::Q5_1,
-                                 TensorType::Q8_0, TensorType::Q2_K, TensorType::Q3_K,   TensorType::Q4_K,
-                                 TensorType::Q5_K, TensorType::Q6_K, TensorType::IQ4_NL, TensorType::IQ4_XS,
-                                 TensorType::Q2_0};
+constexpr TensorType kTypes[] = {
+    TensorType::Q4_0,   TensorType::Q4_1,    TensorType::Q5_0,  TensorType::Q5_1,    TensorType::Q8_0,
+    TensorType::Q2_K,   TensorType::Q3_K,    TensorType::Q4_K,  TensorType::Q5_K,    TensorType::Q6_K,
+    TensorType::IQ4_NL, TensorType::IQ4_XS,  TensorType::Q2_0,  TensorType::IQ2_XXS, TensorType::IQ2_XS,
+    TensorType::IQ2_S,  TensorType::IQ3_XXS, TensorType::IQ3_S, TensorType::IQ1_S,   TensorType::IQ1_M};
 
 TEST(ErrorFactor, TheFactorsMultiplyToTheDampedMoments) {
   Layer layer = random_layer(1, 96, 1);

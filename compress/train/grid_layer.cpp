@@ -4,7 +4,7 @@
 
 namespace edgellm {
 
-void GridLayer::put(TensorRole role, GridMatrix matrix) {
+void GridLayer::put(TensorRole role, std::unique_ptr<TrainedMatrix> matrix) {
   layer_.set_parameter(role, at::Tensor());
   matrices_.insert_or_assign(role, std::move(matrix));
 }
@@ -21,7 +21,7 @@ std::vector<TensorRole> GridLayer::vector_roles() const {
 std::vector<at::Tensor> GridLayer::train_scales() {
   std::vector<at::Tensor> changes;
   for (const auto& [role, matrix] : matrices_)
-    for (const at::Tensor& blocks : matrix.block_parameters()) changes.push_back(at::zeros_like(blocks));
+    for (const at::Tensor& blocks : matrix->block_parameters()) changes.push_back(at::zeros_like(blocks));
   for (TensorRole role : vector_roles()) changes.push_back(at::zeros_like(layer_.parameter(role)));
   for (at::Tensor& change : changes) change.set_requires_grad(true);
   use_scales(changes);
@@ -31,8 +31,8 @@ std::vector<at::Tensor> GridLayer::train_scales() {
 void GridLayer::use_scales(std::span<const at::Tensor> changes) {
   size_t next = 0;
   for (auto& [role, matrix] : matrices_) {
-    const size_t n = matrix.block_parameters().size();
-    matrix.use_block_changes(changes.subspan(next, n));
+    const size_t n = matrix->block_parameters().size();
+    matrix->use_block_changes(changes.subspan(next, n));
     next += n;
   }
   for (TensorRole role : vector_roles()) changes_.insert_or_assign(role, changes[next++]);
@@ -47,7 +47,7 @@ std::map<TensorRole, at::Tensor> GridLayer::trained_vectors() const {
 
 TorchLayer GridLayer::computed() const {
   TorchLayer layer = layer_;
-  for (const auto& [role, matrix] : matrices_) layer.set_parameter(role, matrix.weights());
+  for (const auto& [role, matrix] : matrices_) layer.set_parameter(role, matrix->weights());
   for (const auto& [role, change] : changes_)
     layer.set_parameter(role, layer_.parameter(role) * (1 + change));
   return layer;

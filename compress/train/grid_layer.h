@@ -2,12 +2,13 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <vector>
 
 #include "compress/torch_model/torch_layer.h"
-#include "compress/train/grid_matrix.h"
+#include "compress/train/trained_matrix.h"
 
 namespace edgellm {
 
@@ -17,10 +18,10 @@ class GridLayer {
   explicit GridLayer(TorchLayer layer) : layer_(std::move(layer)) {}
 
   uint32_t number() const { return layer_.number(); }
-  void put(TensorRole role, GridMatrix matrix);
+  void put(TensorRole role, std::unique_ptr<TrainedMatrix> matrix);
   // A matrix that is not trained.
   void put(TensorRole role, at::Tensor weights) { layer_.set_parameter(role, std::move(weights)); }
-  std::map<TensorRole, GridMatrix>& matrices() { return matrices_; }
+  const std::map<TensorRole, std::unique_ptr<TrainedMatrix>>& matrices() const { return matrices_; }
   // A norm or bias that is not trained.
   void leave(TensorRole role) { left_.insert(role); }
 
@@ -39,7 +40,7 @@ class GridLayer {
   std::vector<TensorRole> vector_roles() const;
 
   TorchLayer layer_;
-  std::map<TensorRole, GridMatrix> matrices_;
+  std::map<TensorRole, std::unique_ptr<TrainedMatrix>> matrices_;
   std::map<TensorRole, at::Tensor> changes_;
   std::set<TensorRole> left_;
 };

@@ -9,19 +9,8 @@
 namespace edgellm {
 namespace {
 
-constexpr double kLargestHalf = 65504;
 // A place at most this far from its level, in distances of levels, is surely rounded back to it.
 constexpr double kNearLevel = 0.49;
-
-// `rounded` going forward, bit for bit, `exact`'s gradient going back.
-at::Tensor straight_through(const at::Tensor& exact, const at::Tensor& rounded) {
-  return exact.requires_grad() ? rounded + (exact - exact.detach()) : rounded;
-}
-
-at::Tensor as_half(const at::Tensor& x) {
-  at::Tensor finite = x.clamp(-kLargestHalf, kLargestHalf);
-  return straight_through(finite, finite.detach().to(at::kHalf).to(at::kFloat));
-}
 
 at::Tensor as_whole(const at::Tensor& x, int low, int high) {
   at::Tensor inside = x.clamp(low, high);
@@ -89,13 +78,11 @@ Result<GridMatrix> GridMatrix::unpack(std::span<const std::byte> bytes, TensorTy
 }
 
 at::Tensor GridMatrix::block_scales() const {
-  if (!scale_changes_.defined()) return block_scales_;
-  return as_half(block_scales_ * (1 + scale_changes_));
+  return changed_halves(block_scales_, scale_changes_);
 }
 
 at::Tensor GridMatrix::block_mins() const {
-  if (!min_changes_.defined()) return block_mins_;
-  return as_half(block_mins_ * (1 + min_changes_));
+  return changed_halves(block_mins_, min_changes_);
 }
 
 at::Tensor GridMatrix::run_scales() const {

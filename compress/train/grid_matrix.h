@@ -1,42 +1,29 @@
-// A matrix on the grid of its block format, with what the file stores as tensors that can be trained: the
-// scales and minima of blocks, the whole numbers of runs, and the levels that values are rounded to. What
-// weights() gives is, bit for bit, what a file of pack()'s bytes decodes to, whatever was trained: numbers
-// are rounded in the forward direction as the file rounds them, and gradients pass through the rounding
-// (straight-through, arXiv 1308.3432; as EfficientQAT trains, arXiv 2407.11062, but on the formats' own
-// grids).
+// A matrix on the grid of its block format with a code a value, with all that the file stores as tensors that
+// can be trained: the scales and minima of blocks, the whole numbers of runs, and the levels that values are
+// rounded to.
 #pragma once
 
-#include <ATen/ATen.h>
-#include <cstdint>
-#include <span>
-#include <vector>
-
-#include "core/base/result.h"
+#include "compress/train/trained_matrix.h"
 #include "core/blocks/block_grid.h"
 
 namespace edgellm {
 
-class GridMatrix {
+class GridMatrix : public TrainedMatrix {
  public:
-  // bytes: n_rows rows as a GGUF file has them. Error for a type without a grid of single values, a row that
-  // is no multiple of its block, bytes of another size, or a code that is no level (Q8_0's -128).
+  // As unpack_trained_matrix().
   static Result<GridMatrix> unpack(std::span<const std::byte> bytes, TensorType type, int64_t n_rows,
                                    int64_t n_columns);
 
-  TensorType type() const { return grid_->type; }
+  TensorType type() const override { return grid_->type; }
   int64_t n_rows() const { return n_rows_; }
   int64_t n_columns() const { return n_columns_; }
 
-  // [n_rows, n_columns], float; differentiable in what train_... gave.
-  at::Tensor weights() const;
-  std::vector<uint8_t> pack() const;
-
-  // The scales of blocks, and their minima where the format has such: [n_rows, n_blocks] each.
-  std::vector<at::Tensor> block_parameters() const;
-  // From now on they get gradients: relative changes, zero at first. Those that are zero stay so.
+  at::Tensor weights() const override;
+  std::vector<uint8_t> pack() const override;
+  std::vector<at::Tensor> block_parameters() const override;
+  void use_block_changes(std::span<const at::Tensor> changes) override;
+  // Uses changes that get gradients, zero at first.
   std::vector<at::Tensor> train_block_scales();
-  // The same with changes from elsewhere, one for each of block_parameters().
-  void use_block_changes(std::span<const at::Tensor> changes);
   // The whole numbers of runs, [n_rows, n_runs], in their own units. Empty where a block is a run.
   std::vector<at::Tensor> train_run_scales();
   // What levels are rounded from, [n_rows, n_columns], in distances of neighbouring levels: the place of

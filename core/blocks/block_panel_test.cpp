@@ -4,76 +4,21 @@
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
-#include <random>
 
 #include "core/blocks/block_rounding.h"
 #include "core/blocks/iq4.h"
+#include "core/blocks/panel_problem.h"
 
 namespace edgellm {
 namespace {
+
+using Problem = PanelProblem;
+constexpr size_t kRows = Problem::n_rows, kStride = Problem::stride;
 
 constexpr TensorType kTypes[] = {TensorType::Q4_0, TensorType::Q4_1, TensorType::Q5_0,   TensorType::Q5_1,
                                  TensorType::Q8_0, TensorType::Q2_K, TensorType::Q3_K,   TensorType::Q4_K,
                                  TensorType::Q5_K, TensorType::Q6_K, TensorType::IQ4_NL, TensorType::IQ4_XS,
                                  TensorType::Q2_0};
-constexpr size_t kRows = 21;  // no multiple of any vector
-constexpr size_t kStride = padded_rows(kRows);
-
-// A small problem: a panel of 256 columns, inputs that go together, and the factors of their second moments.
-struct Problem {
-  static constexpr size_t n = 256;
-  std::vector<double> h = std::vector<double>(n * n), unit = std::vector<double>(n * n),
-                      d = std::vector<double>(n);
-  std::vector<float> values = std::vector<float>(n * kStride), feedback = std::vector<float>(n * n),
-                     importance = std::vector<float>(n), h_float = std::vector<float>(n * n);
-
-  explicit Problem(unsigned seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    for (size_t i = 0; i < n; ++i)
-      for (size_t r = 0; r < kRows; ++r)
-        values[i * kStride + r] = 0.02f * normal(random) * std::exp(0.4f * normal(random));
-    std::vector<double> sizes(n);
-    for (double& size : sizes) size = std::exp(0.7 * normal(random));
-    for (int sample = 0; sample < 400; ++sample) {
-      double shared = normal(random);
-      std::vector<double> x(n);
-      for (size_t i = 0; i < n; ++i)
-        x[i] = sizes[i] * (normal(random) + shared + (i ? 0.5 * x[i - 1] / sizes[i - 1] : 0));
-      for (size_t i = 0; i < n; ++i)
-        for (size_t j = 0; j < n; ++j) h[i * n + j] += x[i] * x[j] / 400;
-    }
-    for (size_t i = 0; i < n; ++i) h[i * n + i] += 0.01;
-    factor(0, n, unit, d);
-    for (size_t i = 0; i < n * n; ++i) feedback[i] = float(unit[i]), h_float[i] = float(h[i]);
-    for (size_t i = 0; i < n; ++i) importance[i] = float(d[i]);
-  }
-
-  // H of columns [first, first + m) = (I + F) D (I + F)^T.
-  void factor(size_t first, size_t m, std::vector<double>& f, std::vector<double>& diagonal) const {
-    std::vector<double> rest(m * m);
-    f.assign(m * m, 0), diagonal.assign(m, 0);
-    for (size_t i = 0; i < m; ++i)
-      for (size_t j = 0; j < m; ++j) rest[i * m + j] = h[(first + i) * n + first + j];
-    for (size_t k = m; k-- > 0;) {
-      diagonal[k] = rest[k * m + k];
-      for (size_t i = 0; i <= k; ++i) f[i * m + k] = rest[i * m + k] / diagonal[k];
-      for (size_t i = 0; i < k; ++i)
-        for (size_t j = 0; j < k; ++j) rest[i * m + j] -= diagonal[k] * f[i * m + k] * f[j * m + k];
-    }
-  }
-
-  PanelFeedback factors() const { return {feedback.data(), importance.data()}; }
-
-  double error(const std::vector<float>& errors, size_t row) const {
-    double sum = 0;
-    for (size_t i = 0; i < n; ++i)
-      for (size_t j = 0; j < n; ++j)
-        sum += double(errors[i * kStride + row]) * h[i * n + j] * double(errors[j * kStride + row]);
-    return sum;
-  }
-};
-
 struct Rounded {
   BlockPanel panel;
   std::vector<float> errors = std::vector<float>(Problem::n * kStride);
@@ -85,8 +30,8 @@ struct Rounded {
     for (size_t block = 0; block < panel.n_blocks(); ++block) {
       const size_t first = block * size_t(panel.grid().n_values);
       std::vector<float> compensated(size_t(panel.grid().n_values) * kStride);
-      rounding.compensate(panel, block, problem.factors(), problem.values.data(), targets.data(), kStride, 0,
-                          kStride, compensated.data());
+      rounding.compensate({Problem::n, first, size_t(panel.grid().n_values)}, problem.factors(),
+                          problem.values.data(), targets.data(), kStride, 0, kStride, compensated.data());
       panel.fit(block, compensated.data(), kStride, problem.importance.data() + first, 0, kStride);
       rounding.round(panel, block, problem.factors(), trials, problem.values.data(), targets.data(),
                      errors.data(), kStride, 0, kStride);
@@ -123,46 +68,12 @@ struct Rounded {
   }
 };
 
-// Factors of every run's part of H, and its inverse by solving against unit vectors.
-struct RunParts {
-  std::vector<float> feedback, importance, inverse;
-  RunParts(const Problem& problem, size_t m) {
-    std::vector<double> f, d;
-    for (size_t first = 0; first < Problem::n; first += m) {
-      problem.factor(first, m, f, d);
-      feedback.insert(feedback.end(), f.begin(), f.end());
-      importance.insert(importance.end(), d.begin(), d.end());
-      std::vector<double> inverse_part(m * m);
-      for (size_t column = 0; column < m; ++column) {
-        std::vector<double> x(m, 0.0);
-        x[column] = 1;
-        for (size_t k = m; k-- > 0;)
-          for (size_t i = 0; i < k; ++i) x[i] -= f[i * m + k] * x[k];
-        for (size_t k = 0; k < m; ++k) x[k] /= d[k];
-        for (size_t k = 0; k < m; ++k)
-          for (size_t i = k + 1; i < m; ++i) x[i] -= f[k * m + i] * x[k];
-        for (size_t i = 0; i < m; ++i) inverse_part[i * m + column] = x[i];
-      }
-      inverse.insert(inverse.end(), inverse_part.begin(), inverse_part.end());
-    }
-  }
-};
-
 void improve(Rounded& rounded, const Problem& problem, const GridTrials& trials,
              const BlockRounding& rounding = block_rounding()) {
-  constexpr size_t n = Problem::n;
-  std::vector<float> gradients(n * kStride);
-  for (size_t i = 0; i < n; ++i)
-    for (size_t r = 0; r < kRows; ++r) {
-      double sum = 0;
-      for (size_t j = 0; j < n; ++j) sum += problem.h[i * n + j] * double(rounded.errors[j * kStride + r]);
-      gradients[i * kStride + r] = float(sum);
-    }
+  const std::vector<float> gradients = problem.gradients(rounded.errors);
   RunParts parts(problem, size_t(rounded.panel.grid().n_run_values));
-  PanelCurvature curvature = {problem.h_float.data(), parts.feedback.data(), parts.importance.data(),
-                              parts.inverse.data()};
-  rounding.improve(rounded.panel, curvature, trials, 2, gradients.data(), rounded.errors.data(), kStride, 0,
-                   kStride);
+  rounding.improve(rounded.panel, parts.curvature(problem), trials, 2, gradients.data(),
+                   rounded.errors.data(), kStride, 0, kStride);
 }
 
 TEST(BlockPanel, BytesDecodeToTheDecodedValuesBitForBit) {

@@ -29,15 +29,6 @@ EDGELLM_INLINE Vector to_half(const Vector& vector) {
   return load<Vector>(lanes);
 }
 
-template <class Vector>
-EDGELLM_INLINE bool any_nonzero(const Vector& vector) {
-  float lanes[kLanes<Vector>];
-  store(lanes, vector);
-  bool any = false;
-  for (float lane : lanes) any |= lane != 0;
-  return any;
-}
-
 // The grid of one run in every lane's row.
 template <class Vector>
 struct RunGrid {
@@ -175,22 +166,11 @@ EDGELLM_INLINE RunGrid<Vector> best_grid(const RunGrids<Vector>& grids, const Ru
   return best;
 }
 
-// targets[k] += sum over j of errors[j] * factors[j, k], for k in [begin, end).
 template <class Vector>
-EDGELLM_INLINE void feed(const Vector* errors, int n_errors, const float* factors, size_t stride, int begin,
-                         int end, float sign, Vector* targets) {
-  for (int k = begin; k < end; ++k) {
-    Vector sum{};
-    for (int j = 0; j < n_errors; ++j) sum += factors[size_t(j) * stride + size_t(k)] * errors[j];
-    targets[k] += sign * sum;
-  }
-}
-
-template <class Vector>
-EDGELLM_INLINE void compensate_rows(const BlockPanel& panel, size_t block, const PanelFeedback& feedback,
+EDGELLM_INLINE void compensate_rows(const PanelColumns& columns, const PanelFeedback& feedback,
                                     const float* values, const float* targets, size_t stride, size_t begin,
                                     size_t end, float* compensated) {
-  const int n = int(panel.n_values()), n_block = panel.grid().n_values, first = int(block) * n_block;
+  const int n = int(columns.n_panel), n_block = int(columns.n), first = int(columns.first);
   for (size_t row = begin; row < end; row += size_t(kLanes<Vector>)) {
     Vector target[kMaxBlockValues];
     for (int i = 0; i < n_block; ++i) target[i] = load<Vector>(targets + size_t(first + i) * stride + row);
@@ -323,10 +303,10 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
 }
 
 #define EDGELLM_BLOCK_ROUNDING(set, Vector, attribute)                                                       \
-  attribute void compensate_##set(const BlockPanel& panel, size_t block, const PanelFeedback& feedback,      \
+  attribute void compensate_##set(const PanelColumns& columns, const PanelFeedback& feedback,                \
                                   const float* values, const float* targets, size_t stride, size_t begin,    \
                                   size_t end, float* compensated) {                                          \
-    compensate_rows<Vector>(panel, block, feedback, values, targets, stride, begin, end, compensated);       \
+    compensate_rows<Vector>(columns, feedback, values, targets, stride, begin, end, compensated);            \
   }                                                                                                          \
   attribute void round_##set(BlockPanel& panel, size_t block, const PanelFeedback& feedback,                 \
                              const GridTrials& trials, const float* values, float* targets, float* errors,   \

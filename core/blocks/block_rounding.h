@@ -34,15 +34,19 @@ struct PanelCurvature {
   const float *run_feedback, *run_importance, *run_inverse;
 };
 
+// The columns of a block in its panel.
+struct PanelColumns {
+  size_t n_panel, first, n;
+};
+
 struct BlockRounding {
   const char* name;  // "generic", "avx2", "avx512"
 
   // The values that a block would take in rows [begin, end) without rounding, to make up for the errors of
   // earlier columns: what its scales are fitted to. values, targets: [n_values of the panel, stride], targets
   // with the feedback of all columns before the block. compensated: [n_values of the block, end - begin].
-  void (*compensate)(const BlockPanel& panel, size_t block, const PanelFeedback& feedback,
-                     const float* values, const float* targets, size_t stride, size_t begin, size_t end,
-                     float* compensated);
+  void (*compensate)(const PanelColumns& block, const PanelFeedback& feedback, const float* values,
+                     const float* targets, size_t stride, size_t begin, size_t end, float* compensated);
 
   // Rounds rows [begin, end) of a block whose scales are fitted, in order; where `trials` allow, a run takes
   // the grid around its own of least error when its first value is reached. values, targets, errors:

@@ -51,4 +51,8 @@ void round_codebook_groups(const CodebookGrid& grid, const float* values, const 
 void pack_codebook_block(const CodebookGrid& grid, const CodebookScales& scales, const GroupCode* codes,
                          void* block);
 
+// The half float that everything in a packed block is multiplied with.
+uint16_t codebook_block_scale(const CodebookGrid& grid, const void* block);
+void set_codebook_block_scale(const CodebookGrid& grid, uint16_t scale, void* block);
+
 }  // namespace edgellm

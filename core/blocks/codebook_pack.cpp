@@ -88,6 +88,20 @@ void pack(const CodebookScales& scales, const GroupCode* codes, BlockIQ1_S& bloc
   }
 }
 
+// IQ1_M has four bits of its scale on top of each of four words.
+void set_scale(BlockIQ1_M& block, uint16_t scale) {
+  for (int word = 0; word < 4; ++word) {
+    uint8_t& high = block.sub_scales[2 * word + 1];
+    high = uint8_t((high & 15) | (scale >> (4 * word) & 15) << 4);
+  }
+}
+
+uint16_t scale_of(const BlockIQ1_M& block) {
+  int scale = 0;
+  for (int word = 0; word < 4; ++word) scale |= (block.sub_scales[2 * word + 1] >> 4) << (4 * word);
+  return uint16_t(scale);
+}
+
 void pack(const CodebookScales& scales, const GroupCode* codes, BlockIQ1_M& block) {
   for (int group = 0; group < 32; group += 2) {
     int halves[2];
@@ -99,10 +113,11 @@ void pack(const CodebookScales& scales, const GroupCode* codes, BlockIQ1_M& bloc
     block.high_bits[group / 2] = uint8_t(halves[0] | halves[1] << 4);
   }
   for (int word = 0; word < 4; ++word) {
-    int bits = (scales.scale >> (4 * word) & 15) << 12;
+    int bits = 0;
     for (int k = 0; k < 4; ++k) bits |= scales.integers[4 * word + k] << (3 * k);
     block.sub_scales[2 * word] = uint8_t(bits & 255), block.sub_scales[2 * word + 1] = uint8_t(bits >> 8);
   }
+  set_scale(block, scales.scale);
 }
 
 }  // namespace
@@ -125,6 +140,18 @@ void pack_codebook_block(const CodebookGrid& grid, const CodebookScales& scales,
     default:
       return pack(scales, codes, *static_cast<BlockIQ1_M*>(block));
   }
+}
+
+uint16_t codebook_block_scale(const CodebookGrid& grid, const void* block) {
+  if (grid.type == TensorType::IQ1_M) return scale_of(*static_cast<const BlockIQ1_M*>(block));
+  uint16_t scale;  // all others begin with it
+  std::memcpy(&scale, block, sizeof(scale));
+  return scale;
+}
+
+void set_codebook_block_scale(const CodebookGrid& grid, uint16_t scale, void* block) {
+  if (grid.type == TensorType::IQ1_M) return set_scale(*static_cast<BlockIQ1_M*>(block), scale);
+  std::memcpy(block, &scale, sizeof(scale));
 }
 
 }  // namespace edgellm

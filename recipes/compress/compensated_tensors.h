@@ -38,7 +38,7 @@ struct CompensatedTensor {
   TensorType type = TensorType::F32;
   double error = 0;
   double nearest_error = 0;    // of rounding to nearest with the importance diag(H)
-  bool is_compensated = true;  // false: its type has no grid of single values, so it is rounded to nearest
+  bool is_compensated = true;  // false: its type has no grid, so it is rounded to nearest
 };
 
 struct Compensation {

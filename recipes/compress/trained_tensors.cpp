@@ -131,8 +131,8 @@ class GridTrainingRun {
     for (TensorRole role : layer_matrix_roles()) {
       EDGELLM_ASSIGN_OR_RETURN(std::optional<GgufTensor> tensor, matrix(role, number));
       if (!tensor) continue;
-      auto unpacked = GridMatrix::unpack(tensor->data, tensor->type, int64_t(tensor->n_rows()),
-                                         int64_t(tensor->n_columns()));
+      auto unpacked = unpack_trained_matrix(tensor->data, tensor->type, int64_t(tensor->n_rows()),
+                                            int64_t(tensor->n_columns()));
       if (unpacked.ok()) {
         grid.put(role, std::move(*unpacked));
       } else {
@@ -204,8 +204,8 @@ class GridTrainingRun {
       if (plan_.dropped_layers.contains(number)) continue;
       EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, run.layer(number));
       for (const auto& [role, trained] : layer.matrices()) {
-        const std::vector<uint8_t> bytes = trained.pack();
-        EDGELLM_RETURN_IF_ERROR(put(find_tensor(*source_, h, role, number)->name, trained.type(),
+        const std::vector<uint8_t> bytes = trained->pack();
+        EDGELLM_RETURN_IF_ERROR(put(find_tensor(*source_, h, role, number)->name, trained->type(),
                                     std::as_bytes(std::span(bytes))));
       }
       for (const auto& [role, values] : layer.trained_vectors())

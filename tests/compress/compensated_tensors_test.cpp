@@ -1,7 +1,9 @@
 // GPTQ over whole small models: what is stored, in what order it is made, and that a stopped run goes on.
 #include "recipes/compress/compensated_tensors.h"
 
+#include <chrono>
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "compress/torch_model/torch_weights.h"
 #include "core/base/interrupt.h"
@@ -13,7 +15,7 @@ namespace edgellm {
 namespace {
 
 namespace fs = std::filesystem;
-using tiny::kGemma3, tiny::kLlama, tiny::kQwen2, tiny::Shape, tiny::value_of;
+using tiny::kGemma3, tiny::kLlama, tiny::kQwen2, tiny::kWide, tiny::Shape, tiny::value_of;
 
 constexpr size_t kWindows = 9, kTokens = 24;
 
@@ -67,6 +69,17 @@ TEST_F(CompensatedTensors, AreEveryMatrixOfThePlanWithLessOutputErrorThanRoundin
       EXPECT_LT(t.error, t.nearest_error) << t.name;
       EXPECT_TRUE(fs::exists(CandidateStore::path_of(folder_.path() / shape.family, t.name, t.type)));
     }
+  }
+}
+
+TEST_F(CompensatedTensors, HaveLessErrorInCodebookTypesToo) {
+  use(kWide, TensorType::IQ2_XS);
+  plan_.types["blk.1.ffn_up.weight"] = TensorType::IQ3_S;
+  Compensation done = value_of(run("codebooks"));
+  EXPECT_EQ(done.tensors.size(), plan_.types.size());
+  for (const CompensatedTensor& t : done.tensors) {
+    EXPECT_TRUE(t.is_compensated) << t.name;
+    EXPECT_LT(t.error, 0.95 * t.nearest_error) << t.name;
   }
 }
 
@@ -135,6 +148,8 @@ TEST_F(CompensatedTensors, OfARunThatWasStoppedAnywhereAreThoseOfOneThatWasNot) 
     double first = -1;
     done = run("stopped", [&](const ProgressReport& report) {
       if (first < 0) first = report.fraction;
+      // Reports come ten times a second at most, and a fast machine would be done by then.
+      std::this_thread::sleep_for(std::chrono::milliseconds(101));
       if (report.fraction > first + 0.5 && report.fraction < 1) request_interrupt();
     });
     clear_interrupt();

@@ -17,6 +17,14 @@ const Shape kLlama = {.family = "llama"};
 const Shape kQwen2 = {.family = "qwen2", .biases = true};
 const Shape kGemma3 = {.family = "gemma3", .n_layers = 7, .n_kv_heads = 1, .sliding_window = 9};
 
+// With rows that fill blocks of 256.
+const Shape kWide = {.family = "qwen2",
+                     .n_layers = 2,
+                     .n_embedding = 256,
+                     .head_width = 64,
+                     .n_feed_forward = {256},
+                     .biases = true};
+
 inline std::vector<Token> random_tokens(size_t n, uint32_t n_vocabulary, uint32_t seed = 7) {
   std::mt19937 random(seed);
   std::vector<Token> tokens(n);

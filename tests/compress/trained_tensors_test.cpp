@@ -15,7 +15,7 @@ namespace edgellm {
 namespace {
 
 namespace fs = std::filesystem;
-using tiny::kGemma3, tiny::kLlama, tiny::kQwen2, tiny::Shape, tiny::value_of;
+using tiny::kGemma3, tiny::kLlama, tiny::kQwen2, tiny::kWide, tiny::Shape, tiny::value_of;
 
 constexpr size_t kWindows = 64, kTokens = 24, kHeldWindows = kWindows / 8;
 
@@ -102,6 +102,18 @@ TEST_F(TrainedTensors, AreNearerToTheOriginalAndTheFileIsWhatWasJudged) {
     const double of_file = held_divergence(write(shape.family, done));
     EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
   }
+}
+
+TEST_F(TrainedTensors, OfCodebookTypesAreThoseTheFileHoldsToo) {
+  use(kWide, TensorType::IQ2_XS);
+  GridTraining done = value_of(train("codebooks", 3, 0.01));
+  EXPECT_GT(done.best_epoch, 0u);
+  EXPECT_LT(done.held_after, done.held_before);
+  const std::string name = "blk.1.ffn_up.weight";
+  EXPECT_TRUE(std::find(done.changed.begin(), done.changed.end(), name) != done.changed.end());
+  EXPECT_NE(stored(folder_.path() / "codebooks", name), stored(encoded_, name));
+  const double of_file = held_divergence(write("codebooks", done));
+  EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
 }
 
 TEST_F(TrainedTensors, OfAModelWithADroppedLayerLeaveItOut) {
