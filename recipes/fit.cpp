@@ -32,7 +32,7 @@ constexpr size_t kFewestWindows = 12;
 constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
-constexpr const char* kWorkVersion = "3";
+constexpr const char* kWorkVersion = "4";
 // What is added to the name of a plan that was rounded with feedback.
 constexpr const char* kCompensated = ", compensated";
 constexpr const char* kTrained = ", trained";
@@ -104,7 +104,7 @@ class FitRun {
     EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
-    EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_));
+    EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_, Codebooks::none));
     // Later stages look at samples of the rows only, and one such weight makes every figure NaN.
     ProgressMeter meter(progress_, "checking weights", double(source_->n_file_bytes()));
     for (const GgufTensor& tensor : source_->tensors()) {
@@ -130,6 +130,7 @@ class FitRun {
       uint64_t without_weights = run_memory(0).total();
       budget_ = *options_.memory_bytes - std::min(*options_.memory_bytes, without_weights);
     }
+    EDGELLM_RETURN_IF_ERROR(allow_codebooks());
     EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
                              smallest_budget(*source_, candidates_, options_.drop_layers, lookup_));
     if (smallest <= budget_) return {};
@@ -143,6 +144,17 @@ class FitRun {
                     "which {:.1f} MB are weights ({} bytes)",
                     double(*options_.memory_bytes) / 1e6, options_.n_context, double(run.total()) / 1e6,
                     double(smallest) / 1e6, run.total())};
+  }
+
+  // Where accuracy alone counts: with an effort that has the time for them, and where all other types need
+  // layers left out.
+  Status allow_codebooks() {
+    if (is_timed()) return {};
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*source_, candidates_, false, lookup_));
+    has_codebooks_ = effort_.codebooks || smallest > budget_;
+    if (!has_codebooks_) return {};
+    EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_, Codebooks::all));
+    return {};
   }
 
   // n_counted_bytes: see counted_bytes().
@@ -323,28 +335,12 @@ class FitRun {
     return write_text_file(influence_path, nlohmann::json(block_influence_).dump());
   }
 
-  bool holds_all(const std::map<std::string, std::vector<double>>& errors) const {
-    return std::all_of(candidates_.begin(), candidates_.end(), [&](const TensorCandidates& c) {
-      auto found = errors.find(c.tensor->name);
-      return found != errors.end() && found->second.size() == c.types.size();
-    });
-  }
-
   Status predict_costs() {
     store_ = std::make_unique<CandidateStore>(work_->file("tensors"), *source_, &importance_, threads_);
     measured_ = std::make_unique<MeasuredModel>(*model_, *source_, *store_);
     clock_.begin("rounding errors");
-    auto path = work_->file("errors.json");
-    if (auto known = read_json<std::map<std::string, std::vector<double>>>(path);
-        known && holds_all(*known)) {
-      for (auto& c : candidates_) c.relative_error = known->at(c.tensor->name);
-    } else {
-      EDGELLM_RETURN_IF_ERROR(
-          measure_errors(*source_, importance_, effort_.n_error_rows, threads_, progress_, candidates_));
-      nlohmann::json j;
-      for (const auto& c : candidates_) j[c.tensor->name] = c.relative_error;
-      EDGELLM_RETURN_IF_ERROR(write_text_file(path, j.dump()));
-    }
+    EDGELLM_RETURN_IF_ERROR(measure_errors(*source_, importance_, effort_.n_error_rows,
+                                           work_->file("errors.json"), threads_, progress_, candidates_));
     clock_.begin("sensitivity");
     TextWindows text =
         windows_of(text_, n_verify_, std::min(effort_.n_sensitivity_windows, n_search_), kFirstScoredRow);
@@ -356,9 +352,9 @@ class FitRun {
 
   // What decides a search besides model and text.
   std::string search_key() const {
-    std::string key =
-        fmt::format("{}-{}-{}-{}-{}", budget_, lookup_ ? lookup_->most_bytes : 0,
-                    options_.drop_layers ? "drop" : "keep", effort_.n_generations, effort_.n_offspring);
+    std::string key = fmt::format("{}-{}-{}-{}-{}{}", budget_, lookup_ ? lookup_->most_bytes : 0,
+                                  options_.drop_layers ? "drop" : "keep", effort_.n_generations,
+                                  effort_.n_offspring, has_codebooks_ ? "-codebooks" : "");
     if (!is_timed()) return key;
     std::string goal = fmt::format("{} {}", most_harm(), options_.most_seconds_per_token.value_or(0));
     return key + "-" + hash_text(goal + profile_json(*profile_)["types"].dump()).substr(0, 8);
@@ -560,7 +556,7 @@ class FitRun {
   ThreadPool threads_;
   std::filesystem::path model_file_, stages_path_;
   std::vector<std::filesystem::path> settled_;  // files of settle()
-  bool is_output_left_out_ = false;
+  bool is_output_left_out_ = false, has_codebooks_ = false;
   std::shared_ptr<GgufFile> source_;
   std::string model_hash_;
   Hyperparameters hyperparameters_;

@@ -7,6 +7,7 @@ namespace edgellm {
 Result<FitEffort> fit_effort(std::string_view name) {
   FitEffort effort;
   if (name == "fast") return effort;
+  effort.codebooks = true;
   effort.n_compensation_windows = 64;
   if (name == "balanced") return effort;
   effort.n_compensation_windows = 192;

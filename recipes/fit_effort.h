@@ -18,6 +18,8 @@ struct FitEffort {
   size_t n_error_rows = 256;     // per tensor, for rounding errors
   size_t n_generations = 6;
   size_t n_offspring = 8;
+  // Whether plans are made of codebook types too (recipes/tensor_costs.h) where nothing else is needed.
+  bool codebooks = false;
   // Windows that the best plan is rounded with feedback on (recipes/compress/compensated_tensors.h). 0: it is
   // not, and no LibTorch is needed.
   size_t n_compensation_windows = 0;
@@ -25,8 +27,8 @@ struct FitEffort {
   size_t n_training_epochs = 0;
 };
 
-// "fast"; "balanced", which also compensates; "best", which searches longer, compensates on more text and
-// trains. Error lists them.
+// "fast"; "balanced", which plans with codebook types too and compensates; "best", which searches longer,
+// compensates on more text and trains. Error lists them.
 Result<FitEffort> fit_effort(std::string_view name);
 
 }  // namespace edgellm

@@ -1,11 +1,16 @@
 #include "recipes/tensor_costs.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "core/base/interrupt.h"
+#include "core/base/output_file.h"
+#include "core/blocks/codebook_grid.h"
+#include "recipes/json_file.h"
 #include "recipes/tensor_encoding.h"
 
 namespace edgellm {
@@ -14,6 +19,12 @@ namespace {
 using enum TensorType;
 constexpr TensorType kTypes[] = {Q2_0, Q2_K, Q3_K, IQ4_XS, Q4_K, IQ4_NL, Q4_0,
                                  Q4_1, Q5_K, Q5_0, Q5_1,   Q6_K, Q8_0};
+// IQ3_S has the bytes of Q3_K and four fifths of its error; IQ2_S has no less error than Q2_K.
+constexpr TensorType kTypesWithCodebooks[] = {IQ2_XXS, Q2_0, IQ2_XS, Q2_K, IQ3_XXS, IQ3_S, IQ4_XS, Q4_K,
+                                              IQ4_NL,  Q4_0, Q4_1,   Q5_K, Q5_0,    Q5_1,  Q6_K,   Q8_0};
+constexpr size_t kSampledValues = size_t{1}
+                                  << 19;  // of a tensor, at most, unless that is less than kFewestRows
+constexpr size_t kFewestRows = 32;
 
 bool has_256_blocks(TensorType type) {
   return info(type).n_values_per_block == 256;
@@ -50,7 +61,7 @@ std::map<std::string, double> read_log(const std::filesystem::path& log) {
 
 }  // namespace
 
-Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source) {
+Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Codebooks codebooks) {
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   std::vector<TensorCandidates> all;
   for (const GgufTensor& tensor : source.tensors()) {
@@ -61,7 +72,8 @@ Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source) {
     c.role = parsed.rule->role;
     c.layer = parsed.layer;
     bool fits_256 = tensor.n_columns() % 256 == 0;
-    for (TensorType type : kTypes) {
+    for (TensorType type : codebooks == Codebooks::all ? std::span<const TensorType>(kTypesWithCodebooks)
+                                                       : std::span<const TensorType>(kTypes)) {
       // Where 256-blocks fit, the older formats of the same size are never better.
       if (fits_256 && !has_256_blocks(type) && type != Q8_0) continue;
       if (!row_bytes(type, tensor.n_columns())) continue;
@@ -69,7 +81,8 @@ Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source) {
       c.types.push_back(type);
     }
     c.types.push_back(tensor.type);
-    c.probe = c.types.front();
+    c.probe =
+        *std::find_if(c.types.begin(), c.types.end(), [](TensorType t) { return !find_codebook_grid(t); });
     c.relative_error.assign(c.types.size(), 0.0);
     all.push_back(std::move(c));
   }
@@ -78,30 +91,43 @@ Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source) {
 }
 
 Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance, size_t n_sample_rows,
-                      ThreadPool& threads, const Progress& progress,
+                      const std::filesystem::path& cache, ThreadPool& threads, const Progress& progress,
                       std::vector<TensorCandidates>& candidates) {
-  double n_items = 0;
-  for (const auto& c : candidates) n_items += double(c.types.size() - 1);
-  ProgressMeter meter(progress, "measuring rounding errors", n_items);
+  using ErrorsOfTypes = std::map<std::string, double>;
+  auto known = read_json<std::map<std::string, ErrorsOfTypes>>(cache);
+  std::map<std::string, ErrorsOfTypes> errors;
+  if (known) errors = std::move(*known);
+  double n_items = 0, n_known = 0;
+  for (const auto& c : candidates)
+    for (size_t i = 0; i + 1 < c.types.size(); ++i) {
+      ++n_items;
+      n_known += double(errors[c.tensor->name].contains(std::string(to_string(c.types[i]))));
+    }
+  ProgressMeter meter(progress, "measuring rounding errors", n_items, n_known);
   for (auto& c : candidates) {
     std::vector<float> weights = column_weights(source, &importance, *c.tensor);
-    for (size_t i = 0; i < c.types.size(); ++i) {
-      if (c.types[i] == c.tensor->type) continue;
-      EncodeTensorOptions options;
-      options.type = c.types[i];
-      options.importance = weights;
-      options.measure_error = true;
-      options.row_stride = std::max<size_t>(1, c.tensor->n_rows() / n_sample_rows);
-      auto error =
-          encode_tensor(*c.tensor, options, threads, [](std::span<const std::byte>) { return Status{}; });
-      if (!error.ok()) return error.error();
-      c.relative_error[i] = error->relative();
-      meter.add(1, c.tensor->name);
+    const size_t n_rows = std::clamp(kSampledValues / c.tensor->n_columns(), kFewestRows, n_sample_rows);
+    ErrorsOfTypes& of_types = errors[c.tensor->name];
+    for (size_t i = 0; i + 1 < c.types.size(); ++i) {
+      const std::string name(to_string(c.types[i]));
+      if (!of_types.contains(name)) {
+        EncodeTensorOptions options;
+        options.type = c.types[i];
+        options.importance = weights;
+        options.measure_error = true;
+        options.row_stride = std::max<size_t>(1, c.tensor->n_rows() / n_rows);
+        auto error =
+            encode_tensor(*c.tensor, options, threads, [](std::span<const std::byte>) { return Status{}; });
+        if (!error.ok()) return error.error();
+        of_types[name] = error->relative();
+        meter.add(1, c.tensor->name);
+      }
+      c.relative_error[i] = of_types[name];
     }
     source.give_back(*c.tensor);
   }
   meter.finish();
-  return {};
+  return write_text_file(cache, nlohmann::json(errors).dump());
 }
 
 QuantizationPlan stand_in_plan(const std::vector<TensorCandidates>& candidates) {

@@ -22,13 +22,18 @@ struct TensorCandidates {
   double probe_kl = 0;
 };
 
-// Every tensor that can be quantized, with all types that its rows fit and that are smaller than what it has;
-// the type it has is the last. The probe is the coarsest.
-Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source);
+// Whether the codebook types are among the candidates: they have less error at their bytes and steps between
+// the others, take five times as long to encode and more to compute with.
+enum class Codebooks { none, all };
 
-// Fills relative_error from about `n_sample_rows` rows of every tensor.
+// Every tensor that can be quantized, with all types that its rows fit and that are smaller than what it has;
+// the type it has is the last. The probe is the coarsest that has a code a value.
+Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Codebooks codebooks);
+
+// Fills relative_error from about `n_sample_rows` rows of every tensor, fewer of long ones. What `cache`
+// holds is not measured again, what is measured is put there.
 Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance, size_t n_sample_rows,
-                      ThreadPool& threads, const Progress& progress,
+                      const std::filesystem::path& cache, ThreadPool& threads, const Progress& progress,
                       std::vector<TensorCandidates>& candidates);
 
 // The plan that stands for the original where its exact values are not needed: F16, BF16 and F32 matrices as

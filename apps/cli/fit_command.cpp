@@ -188,8 +188,9 @@ void add_fit(CLI::App& app, Status& status) {
       command
           ->add_option(
               "--effort", o->effort,
-              "fast; balanced: the best plan's rounding errors are also fed back (GPTQ; needs LibTorch); "
-              "best: a longer search, feedback on three times the text, and training of what the formats "
+              "fast; balanced: plans are made of codebook types (IQ2, IQ3) too, and the best plan's rounding "
+              "errors are fed back (GPTQ; needs LibTorch); best: a longer search, feedback on three times "
+              "the text, and training of what the formats "
               "store beside their levels")
           ->capture_default_str()
           ->check(CLI::IsMember({"fast", "balanced", "best"}));
