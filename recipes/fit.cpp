@@ -146,8 +146,8 @@ class FitRun {
                     double(smallest) / 1e6, run.total())};
   }
 
-  // Where accuracy alone counts: with an effort that has the time for them, and where all other types need
-  // layers left out.
+  // Where accuracy alone counts: if the effort has the time for them, or if without them nothing fits or
+  // layers would have to be left out.
   Status allow_codebooks() {
     if (is_timed()) return {};
     EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*source_, candidates_, false, lookup_));

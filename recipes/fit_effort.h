@@ -18,7 +18,8 @@ struct FitEffort {
   size_t n_error_rows = 256;     // per tensor, for rounding errors
   size_t n_generations = 6;
   size_t n_offspring = 8;
-  // Whether plans are made of codebook types too (recipes/tensor_costs.h) where nothing else is needed.
+  // Whether plans are made of codebook types too (recipes/tensor_costs.h); otherwise only where the others do
+  // not fit.
   bool codebooks = false;
   // Windows that the best plan is rounded with feedback on (recipes/compress/compensated_tensors.h). 0: it is
   // not, and no LibTorch is needed.

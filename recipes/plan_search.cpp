@@ -104,6 +104,17 @@ Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32
   return p;
 }
 
+// The candidate that stands for a type: itself, or the finest of no more bits (an older format beside a newer
+// one, Q3_K beside IQ3_S), or the coarsest.
+size_t nearest_candidate(const TensorCandidates& c, TensorType type) {
+  size_t nearest = 0;
+  for (size_t i = 0; i < c.types.size(); ++i) {
+    if (c.types[i] == type) return i;
+    if (info(c.types[i]).bits_per_value() <= info(type).bits_per_value()) nearest = i;
+  }
+  return nearest;
+}
+
 bool fits(const Problem& p) {
   return can_allocate(p.items, p.budget);
 }
@@ -272,9 +283,7 @@ class Search {
       double predicted = 0;
       for (size_t i = 0; i < items.size(); ++i) {
         const TensorCandidates& c = (*input_.candidates)[i];
-        auto type = std::find(c.types.begin(), c.types.end(), plan.types[c.tensor->name]);
-        // A type that is no candidate (an older format of the same size) counts as the coarsest.
-        predicted += items[i].options[type == c.types.end() ? 0 : size_t(type - c.types.begin())].cost;
+        predicted += items[i].options[nearest_candidate(c, plan.types[c.tensor->name])].cost;
       }
       rivals.push_back({&preset, std::move(plan), predicted});
     }

@@ -1,8 +1,11 @@
 #include "recipes/plan_search.h"
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
+#include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
+#include "recipes/json_file.h"
 #include "runtime/graph/tiny_model.h"
 
 namespace edgellm {
@@ -36,7 +39,7 @@ TEST(SmallestBudget, IsLowerWhereATensorIsOnlyLookedUp) {
   EXPECT_LT(*smallest_budget(*source, *candidates, true, std::nullopt), all);
 }
 
-TEST(ListCandidates, CodebookTypesComeFinestLastAndAreNoProbe) {
+TEST(ListCandidates, TypesComeFinestLastAndCodebooksAreNoProbe) {
   auto source = tiny::open({.n_embedding = 256, .type = TensorType::F16});
   ASSERT_TRUE(source);
   auto without = list_candidates(*source, Codebooks::none), with = list_candidates(*source, Codebooks::all);
@@ -58,6 +61,21 @@ TEST(ListCandidates, CodebookTypesComeFinestLastAndAreNoProbe) {
             *smallest_budget(*source, *without, false, std::nullopt));
 }
 
+TEST(ListCandidates, AreProbedInAnotherTypeThanTheirOwnWhereThereIsOne) {
+  for (TensorType type : {TensorType::Q2_K, TensorType::IQ2_XS, TensorType::IQ2_XXS}) {
+    auto source = tiny::open({.n_embedding = 256, .head_width = 64, .n_feed_forward = {256}, .type = type});
+    ASSERT_TRUE(source);
+    for (Codebooks codebooks : {Codebooks::none, Codebooks::all}) {
+      auto candidates = list_candidates(*source, codebooks);
+      ASSERT_TRUE(candidates.ok());
+      for (const TensorCandidates& c : *candidates) {
+        EXPECT_EQ(c.types.back(), c.tensor->type);
+        EXPECT_EQ(c.probe == c.tensor->type, c.types.size() == 1) << c.tensor->name;
+      }
+    }
+  }
+}
+
 TEST(MeasureErrors, GoOnFromWhatIsKnown) {
   auto source = tiny::open({.n_embedding = 256, .type = TensorType::F16});
   ASSERT_TRUE(source);
@@ -66,18 +84,23 @@ TEST(MeasureErrors, GoOnFromWhatIsKnown) {
   const auto cache = folder->path() / "errors.json";
   ThreadPool threads(1);
   ImportanceMatrix importance;
-  size_t n_measured = 0;
-  Progress progress = [&](const ProgressReport& report) { n_measured += !report.note.empty(); };
   auto first = list_candidates(*source, Codebooks::none);
   ASSERT_TRUE(first.ok() && measure_errors(*source, importance, 64, cache, threads, {}, *first).ok());
+  // What is kept is taken as it is.
+  auto kept = read_json<nlohmann::json>(cache);
+  ASSERT_TRUE(kept);
+  const std::string name = first->front().tensor->name, type(to_string(first->front().types.front()));
+  EXPECT_EQ((*kept)[name][type], first->front().relative_error.front());
+  (*kept)[name][type] = 0.123;
+  ASSERT_TRUE(write_text_file(cache, kept->dump()).ok());
   auto again = list_candidates(*source, Codebooks::none);
-  ASSERT_TRUE(again.ok() && measure_errors(*source, importance, 64, cache, threads, progress, *again).ok());
-  EXPECT_EQ(n_measured, 0u);
-  for (size_t i = 0; i < first->size(); ++i)
+  ASSERT_TRUE(again.ok() && measure_errors(*source, importance, 64, cache, threads, {}, *again).ok());
+  EXPECT_EQ(again->front().relative_error.front(), 0.123);
+  for (size_t i = 1; i < first->size(); ++i)
     EXPECT_EQ((*first)[i].relative_error, (*again)[i].relative_error) << (*first)[i].tensor->name;
-  // Coarser types have larger errors.
   auto with = list_candidates(*source, Codebooks::all);
   ASSERT_TRUE(with.ok() && measure_errors(*source, importance, 64, cache, threads, {}, *with).ok());
+  // Coarser types have larger errors.
   for (const TensorCandidates& c : *with)
     if (c.types.front() == TensorType::IQ2_XXS) {
       EXPECT_GT(c.relative_error[0], c.relative_error[c.types.size() - 2]) << c.tensor->name;

@@ -22,9 +22,8 @@ constexpr TensorType kTypes[] = {Q2_0, Q2_K, Q3_K, IQ4_XS, Q4_K, IQ4_NL, Q4_0,
 // IQ3_S has the bytes of Q3_K and four fifths of its error; IQ2_S has no less error than Q2_K.
 constexpr TensorType kTypesWithCodebooks[] = {IQ2_XXS, Q2_0, IQ2_XS, Q2_K, IQ3_XXS, IQ3_S, IQ4_XS, Q4_K,
                                               IQ4_NL,  Q4_0, Q4_1,   Q5_K, Q5_0,    Q5_1,  Q6_K,   Q8_0};
-constexpr size_t kSampledValues = size_t{1}
-                                  << 19;  // of a tensor, at most, unless that is less than kFewestRows
-constexpr size_t kFewestRows = 32;
+// About so many values of a tensor are rounded for its errors, unless they are less than kFewestRows.
+constexpr size_t kSampledValues = size_t{1} << 19, kFewestRows = 32;
 
 bool has_256_blocks(TensorType type) {
   return info(type).n_values_per_block == 256;
@@ -81,8 +80,9 @@ Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Co
       c.types.push_back(type);
     }
     c.types.push_back(tensor.type);
-    c.probe =
-        *std::find_if(c.types.begin(), c.types.end(), [](TensorType t) { return !find_codebook_grid(t); });
+    auto own = c.types.end() - 1;
+    auto probe = std::find_if(c.types.begin(), own, [](TensorType t) { return !find_codebook_grid(t); });
+    c.probe = probe == own ? c.types.front() : *probe;
     c.relative_error.assign(c.types.size(), 0.0);
     all.push_back(std::move(c));
   }
@@ -106,8 +106,10 @@ Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance
   ProgressMeter meter(progress, "measuring rounding errors", n_items, n_known);
   for (auto& c : candidates) {
     std::vector<float> weights = column_weights(source, &importance, *c.tensor);
-    const size_t n_rows = std::clamp(kSampledValues / c.tensor->n_columns(), kFewestRows, n_sample_rows);
+    const size_t n_rows =
+        std::min(n_sample_rows, std::max(kFewestRows, kSampledValues / c.tensor->n_columns()));
     ErrorsOfTypes& of_types = errors[c.tensor->name];
+    const size_t n_known_types = of_types.size();
     for (size_t i = 0; i + 1 < c.types.size(); ++i) {
       const std::string name(to_string(c.types[i]));
       if (!of_types.contains(name)) {
@@ -125,9 +127,11 @@ Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance
       c.relative_error[i] = of_types[name];
     }
     source.give_back(*c.tensor);
+    if (of_types.size() > n_known_types)
+      EDGELLM_RETURN_IF_ERROR(write_text_file(cache, nlohmann::json(errors).dump()));
   }
   meter.finish();
-  return write_text_file(cache, nlohmann::json(errors).dump());
+  return {};
 }
 
 QuantizationPlan stand_in_plan(const std::vector<TensorCandidates>& candidates) {

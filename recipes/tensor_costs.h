@@ -23,11 +23,12 @@ struct TensorCandidates {
 };
 
 // Whether the codebook types are among the candidates: they have less error at their bytes and steps between
-// the others, take five times as long to encode and more to compute with.
+// the others, and take longer to encode and to compute with.
 enum class Codebooks { none, all };
 
 // Every tensor that can be quantized, with all types that its rows fit and that are smaller than what it has;
-// the type it has is the last. The probe is the coarsest that has a code a value.
+// the type it has is the last. The probe is the coarsest that has a code a value, where there is one besides
+// the type it has.
 Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Codebooks codebooks);
 
 // Fills relative_error from about `n_sample_rows` rows of every tensor, fewer of long ones. What `cache`

@@ -1,5 +1,6 @@
 #include "compress/quantize/feedback_panel.h"
 
+#include <cassert>
 #include <vector>
 
 #include "core/blocks/codebook_rounding.h"
@@ -102,6 +103,7 @@ std::unique_ptr<FeedbackPanel> make_feedback_panel(const FeedbackGrid& grid, siz
                                                    const float* importance) {
   if (const BlockGrid* levels = find_block_grid(grid.type))
     return std::make_unique<LevelPanel>(*levels, n_columns, n_rows, importance);
+  assert(n_columns == size_t(kCodebookBlockValues));
   return std::make_unique<GroupPanel>(*find_codebook_grid(grid.type), n_rows, importance);
 }
 

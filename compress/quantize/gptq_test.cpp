@@ -303,8 +303,10 @@ TEST(Gptq, ThreadsDoNotChangeTheBytes) {
   auto factor = factor_error(layer.moment, 0.01).value();
   GptqOptions one, three;
   one.n_threads = 1, three.n_threads = 3;
-  EXPECT_EQ(quantize_gptq(layer.weights, factor, TensorType::Q3_K, one)->bytes,
-            quantize_gptq(layer.weights, factor, TensorType::Q3_K, three)->bytes);
+  for (TensorType type : {TensorType::Q3_K, TensorType::IQ2_XS})
+    EXPECT_EQ(quantize_gptq(layer.weights, factor, type, one)->bytes,
+              quantize_gptq(layer.weights, factor, type, three)->bytes)
+        << to_string(type);
 }
 
 TEST(Gptq, InputsThatAreNeverUsedLeaveTheRestAlone) {

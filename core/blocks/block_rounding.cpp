@@ -166,6 +166,17 @@ EDGELLM_INLINE RunGrid<Vector> best_grid(const RunGrids<Vector>& grids, const Ru
   return best;
 }
 
+// targets[k] += sum over j of errors[j] * factors[j, k], for k in [begin, end).
+template <class Vector>
+EDGELLM_INLINE void feed(const Vector* errors, int n_errors, const float* factors, size_t stride, int begin,
+                         int end, float sign, Vector* targets) {
+  for (int k = begin; k < end; ++k) {
+    Vector sum{};
+    for (int j = 0; j < n_errors; ++j) sum += factors[size_t(j) * stride + size_t(k)] * errors[j];
+    targets[k] += sign * sum;
+  }
+}
+
 template <class Vector>
 EDGELLM_INLINE void compensate_rows(const PanelColumns& columns, const PanelFeedback& feedback,
                                     const float* values, const float* targets, size_t stride, size_t begin,

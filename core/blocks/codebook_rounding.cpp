@@ -10,13 +10,16 @@ namespace edgellm {
 namespace {
 
 // As many rows as a search of codewords takes. Compilers take vectors wider than the machine's apart well
-// enough where little is done with each, but keep sums of them in memory: those are taken in parts of
-// `Vector`, the machine's own.
+// enough where little is done with each, but keep sums of them in memory: AddProducts, where the time goes,
+// is compiled for every instruction set with vectors of its own, all else once.
 typedef Float16 Rows;
 constexpr int kRows = kLanes<Rows>;
 static_assert(size_t(kRows) == kRowStep);
 
 // to[k] += sign * sum over j of matrix[j, k] * from[j], for k in [begin, end).
+using AddProducts = void (*)(const float* matrix, size_t stride, const Rows* from, int n_from, int begin,
+                             int end, float sign, Rows* to);
+
 template <class Vector>
 EDGELLM_INLINE void add_products(const float* matrix, size_t stride, const Rows* from, int n_from, int begin,
                                  int end, float sign, Rows* to) {
@@ -93,10 +96,9 @@ struct GroupMetric {
   }
 
   // pulled = rest M; gives rest M rest^T.
-  template <class Vector>
-  EDGELLM_INLINE Rows error(const Rows* rest, Rows* pulled) const {
+  Rows error(AddProducts add, const Rows* rest, Rows* pulled) const {
     for (int k = 0; k < kGroup; ++k) pulled[k] = Rows{};
-    add_products<Vector>(matrix[0], kGroup, rest, kGroup, 0, kGroup, 1.0f, pulled);
+    add(matrix[0], kGroup, rest, kGroup, 0, kGroup, 1.0f, pulled);
     Rows sum{};
     for (int k = 0; k < kGroup; ++k) sum += pulled[k] * rest[k];
     return sum;
@@ -108,8 +110,8 @@ struct RoundedGroup {
   Rows levels[kGroup];
 };
 
-[[gnu::noinline]] void search(const CodebookGrid& grid, const Rows* wanted, const float* weights,
-                              const Rows& scale, const float* shifts, RoundedGroup& found) {
+void search(const CodebookGrid& grid, const Rows* wanted, const float* weights, const Rows& scale,
+            const float* shifts, RoundedGroup& found) {
   float wanted_rows[kGroup * kRows], scale_rows[kRows], levels[kGroup * kRows];
   std::memcpy(wanted_rows, wanted, sizeof(wanted_rows));
   store(scale_rows, scale);
@@ -131,13 +133,12 @@ EDGELLM_INLINE bool any(const Lanes& lanes) {
 
 // The codewords of least error around what a group would take unrounded, by the bounds of its metric. Gives
 // their error.
-template <class Vector>
-EDGELLM_INLINE Rows round_group(const CodebookGrid& grid, const GroupMetric& metric, const Rows& scale,
-                                const float* shifts, const Rows* unrounded, RoundedGroup& group) {
+Rows round_group(AddProducts add, const CodebookGrid& grid, const GroupMetric& metric, const Rows& scale,
+                 const float* shifts, const Rows* unrounded, RoundedGroup& group) {
   Rows rest[kGroup], pulled[kGroup], wanted[kGroup];
   search(grid, unrounded, metric.diagonal, scale, shifts, group);
   for (int j = 0; j < kGroup; ++j) rest[j] = unrounded[j] - scale * group.levels[j];
-  Rows error = metric.error<Vector>(rest, pulled);
+  Rows error = metric.error(add, rest, pulled);
   for (int refinement = 0; refinement < kRefinements; ++refinement) {
     RoundedGroup other;
     Rows other_pulled[kGroup];
@@ -145,7 +146,7 @@ EDGELLM_INLINE Rows round_group(const CodebookGrid& grid, const GroupMetric& met
       wanted[j] = scale * group.levels[j] + pulled[j] * metric.inverse_bound[j];
     search(grid, wanted, metric.bound, scale, shifts, other);
     for (int j = 0; j < kGroup; ++j) rest[j] = unrounded[j] - scale * other.levels[j];
-    Rows other_error = metric.error<Vector>(rest, other_pulled);
+    Rows other_error = metric.error(add, rest, other_pulled);
     Lanes better = other_error < error * kLower;
     if (!any(better)) break;
     take(better, other, group);
@@ -164,10 +165,8 @@ struct Run {
 };
 
 // Rounds a run with feedback. Gives the error.
-template <class Vector>
-EDGELLM_INLINE Rows round_run(const CodebookGrid& grid, const Run& run, const Rows& scale,
-                              const float* shifts, const Rows* values, const Rows* targets,
-                              RoundedGroup* groups) {
+Rows round_run(AddProducts add, const CodebookGrid& grid, const Run& run, const Rows& scale,
+               const float* shifts, const Rows* values, const Rows* targets, RoundedGroup* groups) {
   const int n = run.n_groups * kGroup;
   Rows moving[kMaxRun], cost{};
   for (int i = 0; i < n; ++i) moving[i] = targets[i];
@@ -181,9 +180,9 @@ EDGELLM_INLINE Rows round_run(const CodebookGrid& grid, const Run& run, const Ro
       for (int k = j + 1; k < kGroup; ++k)
         unrounded[k] += feedback[size_t(j) * run.feedback_stride + size_t(first + k)] * error;
     }
-    cost += round_group<Vector>(grid, run.metrics[g], scale, shifts, unrounded, groups[g]);
+    cost += round_group(add, grid, run.metrics[g], scale, shifts, unrounded, groups[g]);
     for (int j = 0; j < kGroup; ++j) errors[j] = values[first + j] - scale * groups[g].levels[j];
-    add_products<Vector>(feedback, run.feedback_stride, errors, kGroup, first + kGroup, n, 1.0f, moving);
+    add(feedback, run.feedback_stride, errors, kGroup, first + kGroup, n, 1.0f, moving);
   }
   return cost;
 }
@@ -226,18 +225,17 @@ const float* shifts_of(const CodebookPanel& panel, int run, size_t row, float* s
 
 // Of the scales around `from` the one of least error, with its codewords; `best_cost` starts as what is to be
 // undercut, and where nothing does, the codewords are those of `from`.
-template <class Vector>
-EDGELLM_INLINE RunScale best_scale(const RunScales& scales, const RunScale& from, const Run& run,
-                                   const float* shifts, int n_scales, const Rows* values, const Rows* targets,
-                                   RoundedGroup* groups, Rows& best_cost) {
+RunScale best_scale(AddProducts add, const RunScales& scales, const RunScale& from, const Run& run,
+                    const float* shifts, int n_scales, const Rows* values, const Rows* targets,
+                    RoundedGroup* groups, Rows& best_cost) {
   RunScale best = from;
-  Rows cost = round_run<Vector>(scales.grid, run, from.scale, shifts, values, targets, groups);
+  Rows cost = round_run(add, scales.grid, run, from.scale, shifts, values, targets, groups);
   best_cost = cost < best_cost ? cost : best_cost;
   for (int step = -n_scales; step <= n_scales; ++step) {
     if (!step) continue;
     RoundedGroup others[kMaxRunGroups];
     RunScale tried = scales.neighbour(from, float(step));
-    cost = round_run<Vector>(scales.grid, run, tried.scale, shifts, values, targets, others);
+    cost = round_run(add, scales.grid, run, tried.scale, shifts, values, targets, others);
     Lanes better = cost < best_cost;
     if (!any(better)) continue;
     for (int g = 0; g < run.n_groups; ++g) take(better, others[g], groups[g]);
@@ -247,10 +245,9 @@ EDGELLM_INLINE RunScale best_scale(const RunScales& scales, const RunScale& from
   return best;
 }
 
-template <class Vector>
-EDGELLM_INLINE void round_rows(CodebookPanel& panel, const PanelFeedback& feedback, const GridTrials& trials,
-                               const float* values, float* targets, float* errors, size_t stride,
-                               size_t begin, size_t end) {
+void round_rows(AddProducts add, CodebookPanel& panel, const PanelFeedback& feedback,
+                const GridTrials& trials, const float* values, const float* targets, float* errors,
+                size_t stride, size_t begin, size_t end) {
   const CodebookGrid& grid = panel.grid();
   const int n_run = grid.n_values_per_sub_block(), n_run_groups = n_run / kGroup;
   std::vector<GroupMetric> metrics(kCodebookGroups);
@@ -270,8 +267,8 @@ EDGELLM_INLINE void round_rows(CodebookPanel& panel, const PanelFeedback& feedba
       const float* shifts = shifts_of(panel, r, row, shift);
       RoundedGroup groups[kMaxRunGroups];
       Rows cost = Rows{} + 3.0e38f;
-      RunScale taken = best_scale<Vector>(scales, scales.current(panel, r, row), run, shifts, trials.n_scales,
-                                          value, target + first, groups, cost);
+      RunScale taken = best_scale(add, scales, scales.current(panel, r, row), run, shifts, trials.n_scales,
+                                  value, target + first, groups, cost);
       RunScales::keep(taken, panel, r, row);
       for (int j = 0; j < n_run; ++j) {
         value[j] -= taken.scale * groups[j / kGroup].levels[j % kGroup];
@@ -280,8 +277,7 @@ EDGELLM_INLINE void round_rows(CodebookPanel& panel, const PanelFeedback& feedba
       for (int g = 0; g < n_run_groups; ++g)
         std::copy_n(groups[g].codes, kRows,
                     panel.codes.data() + size_t(first / kGroup + g) * panel.stride() + row);
-      add_products<Vector>(feedback.feedback + first * kBlock, kBlock, value, n_run, first + n_run, kBlock,
-                           1.0f, target);
+      add(feedback.feedback + first * kBlock, kBlock, value, n_run, first + n_run, kBlock, 1.0f, target);
     }
   }
 }
@@ -301,8 +297,8 @@ void levels_of(const Codebook& book, const GroupCode& code, float* levels) {
 }
 
 // 16 rows of a panel whose error is being lowered.
-template <class Vector>
 struct ImprovedRows {
+  AddProducts add;
   CodebookPanel& panel;
   const PanelCurvature& curvature;
   const GroupMetric* metrics;      // of H's own parts: [32]
@@ -322,11 +318,11 @@ struct ImprovedRows {
   }
 
   // Takes changes of a run's values; false where there are none.
-  EDGELLM_INLINE bool apply(int first, int n, const Rows* change) {
+  bool apply(int first, int n, const Rows* change) {
     Rows moved{};
     for (int j = 0; j < n; ++j) moved = change[j] != Rows{} ? Rows{} + 1.0f : moved;
     if (!any_nonzero(moved)) return false;
-    add_products<Vector>(curvature.curvature + first * kBlock, kBlock, change, n, 0, kBlock, -1.0f, gradient);
+    add(curvature.curvature + first * kBlock, kBlock, change, n, 0, kBlock, -1.0f, gradient);
     for (int j = 0; j < n; ++j) {
       float* error = errors + size_t(first + j) * stride + row;
       store(error, Rows(load<Rows>(error) - change[j]));
@@ -335,7 +331,7 @@ struct ImprovedRows {
   }
 
   // Whether it changed.
-  EDGELLM_INLINE bool improve_run(int r, int n_scales) {
+  bool improve_run(int r, int n_scales) {
     const CodebookGrid& grid = panel.grid();
     const int n = grid.n_values_per_sub_block(), n_groups = n / kGroup, first = r * n,
               first_group = first / kGroup;
@@ -347,16 +343,15 @@ struct ImprovedRows {
                 *importance = curvature.run_importance + first;
     // Where the error would be least without rounding, and what the codes lose against that.
     Rows away[kMaxRun] = {}, rest[kMaxRun], optimum[kMaxRun], change[kMaxRun], moving[kMaxRun], cost{};
-    add_products<Vector>(inverse, size_t(n), gradient + first, n, 0, n, 1.0f, away);
+    add(inverse, size_t(n), gradient + first, n, 0, n, 1.0f, away);
     for (int j = 0; j < n; ++j) optimum[j] = old.scale * level[first + j] + away[j], rest[j] = away[j];
-    for (int j = 0; j < n; ++j)
-      add_products<Vector>(feedback + j * n, size_t(n), away + j, 1, j + 1, n, 1.0f, rest);
+    for (int j = 0; j < n; ++j) add(feedback + j * n, size_t(n), away + j, 1, j + 1, n, 1.0f, rest);
     for (int k = 0; k < n; ++k) cost += importance[k] * rest[k] * rest[k];
     Run run = {feedback, size_t(n), run_metrics + first_group, n_groups};
     RoundedGroup groups[kMaxRunGroups];
     Rows best_cost = cost * kLower;
     const RunScale found =
-        best_scale<Vector>(scales, old, run, shifts, n_scales, optimum, optimum, groups, best_cost);
+        best_scale(add, scales, old, run, shifts, n_scales, optimum, optimum, groups, best_cost);
     const Lanes better = best_cost < cost * kLower;
     const RunScale taken = {better ? found.integer : old.integer, better ? found.scale : old.scale};
     RunScales::keep(taken, panel, r, row);
@@ -369,7 +364,7 @@ struct ImprovedRows {
     // Single groups, with the gradient of this run kept up.
     const float* h = curvature.curvature + first * (kBlock + 1);
     for (int k = 0; k < n; ++k) moving[k] = gradient[first + k];
-    add_products<Vector>(h, kBlock, change, n, 0, n, -1.0f, moving);
+    add(h, kBlock, change, n, 0, n, -1.0f, moving);
     for (int g = 0; g < n_groups; ++g) {
       const GroupMetric& metric = metrics[first_group + g];
       Rows *of_group = level + first + g * kGroup, wanted[kGroup], step[kGroup], pulled[kGroup];
@@ -382,7 +377,7 @@ struct ImprovedRows {
         step[j] = taken.scale * (other.levels[j] - of_group[j]);
         product += step[j] * moving[g * kGroup + j];
       }
-      const Lanes lower = metric.error<Vector>(step, pulled) < 2.0f * kLower * product;
+      const Lanes lower = metric.error(add, step, pulled) < 2.0f * kLower * product;
       if (!any(lower)) continue;
       keep_codes(first_group + g, lower, other);
       for (int j = 0; j < kGroup; ++j) {
@@ -390,7 +385,7 @@ struct ImprovedRows {
         of_group[j] = lower ? other.levels[j] : of_group[j];
         change[g * kGroup + j] += step[j];
       }
-      add_products<Vector>(h + g * kGroup * kBlock, kBlock, step, kGroup, 0, n, -1.0f, moving);
+      add(h + g * kGroup * kBlock, kBlock, step, kGroup, 0, n, -1.0f, moving);
     }
     return apply(first, n, change);
   }
@@ -402,7 +397,7 @@ struct ImprovedRows {
   }
 
   // The block's scale with everything else as it is.
-  EDGELLM_INLINE bool improve_block_scale() {
+  bool improve_block_scale() {
     const CodebookGrid& grid = panel.grid();
     const int n_run = grid.n_values_per_sub_block();
     RunScales scales(panel, row);
@@ -412,7 +407,7 @@ struct ImprovedRows {
       for (int j = r * n_run; j < (r + 1) * n_run; ++j) decoded[j] = scale * level[j];
     }
     Rows pulled[kBlock] = {};
-    add_products<Vector>(curvature.curvature, kBlock, decoded, kBlock, 0, kBlock, 1.0f, pulled);
+    add(curvature.curvature, kBlock, decoded, kBlock, 0, kBlock, 1.0f, pulled);
     for (int k = 0; k < kBlock; ++k) product += decoded[k] * gradient[k], curved += decoded[k] * pulled[k];
     Rows share = product * inverse_or_zero(curved), change[kBlock], moved{};
     for (int r = 0; r < kRows; ++r) {
@@ -429,7 +424,7 @@ struct ImprovedRows {
     return apply(0, kBlock, change);
   }
 
-  EDGELLM_INLINE void improve(int n_scales, int n_passes) {
+  void improve(int n_scales, int n_passes) {
     for (int pass = 0; pass < n_passes; ++pass) {
       bool changed = false;
       for (int r = 0; r < panel.grid().n_sub_blocks; ++r) changed |= improve_run(r, n_scales);
@@ -439,10 +434,9 @@ struct ImprovedRows {
   }
 };
 
-template <class Vector>
-EDGELLM_INLINE void improve_rows(CodebookPanel& panel, const PanelCurvature& curvature,
-                                 const GridTrials& trials, int n_passes, const float* gradients,
-                                 float* errors, size_t stride, size_t begin, size_t end) {
+void improve_rows(AddProducts add, CodebookPanel& panel, const PanelCurvature& curvature,
+                  const GridTrials& trials, int n_passes, const float* gradients, float* errors,
+                  size_t stride, size_t begin, size_t end) {
   const int n_run = panel.grid().n_values_per_sub_block();
   std::vector<GroupMetric> metrics(kCodebookGroups), run_metrics(kCodebookGroups);
   for (int g = 0; g < kCodebookGroups; ++g) {
@@ -453,25 +447,30 @@ EDGELLM_INLINE void improve_rows(CodebookPanel& panel, const PanelCurvature& cur
         curvature.run_importance + column);
   }
   for (size_t row = begin; row < end; row += size_t(kRows)) {
-    ImprovedRows<Vector> rows = {panel, curvature, metrics.data(), run_metrics.data(), errors, stride, row,
-                                 {},    {}};
+    ImprovedRows rows = {add, panel, curvature, metrics.data(), run_metrics.data(), errors, stride,
+                         row, {},    {}};
     for (int i = 0; i < kBlock; ++i) rows.gradient[i] = load<Rows>(gradients + size_t(i) * stride + row);
     rows.load_levels();
     rows.improve(trials.n_scales, n_passes);
   }
 }
 
-#define EDGELLM_CODEBOOK_ROUNDING(set, Vector, attribute)                                                   \
-  attribute void round_##set(CodebookPanel& panel, const PanelFeedback& feedback, const GridTrials& trials, \
-                             const float* values, float* targets, float* errors, size_t stride,             \
-                             size_t begin, size_t end) {                                                    \
-    round_rows<Vector>(panel, feedback, trials, values, targets, errors, stride, begin, end);               \
-  }                                                                                                         \
-  attribute void improve_##set(CodebookPanel& panel, const PanelCurvature& curvature,                       \
-                               const GridTrials& trials, int n_passes, const float* gradients,              \
-                               float* errors, size_t stride, size_t begin, size_t end) {                    \
-    improve_rows<Vector>(panel, curvature, trials, n_passes, gradients, errors, stride, begin, end);        \
-  }                                                                                                         \
+#define EDGELLM_CODEBOOK_ROUNDING(set, Vector, attribute)                                                  \
+  attribute void add_products_##set(const float* matrix, size_t stride, const Rows* from, int n_from,      \
+                                    int begin, int end, float sign, Rows* to) {                            \
+    add_products<Vector>(matrix, stride, from, n_from, begin, end, sign, to);                              \
+  }                                                                                                        \
+  void round_##set(CodebookPanel& panel, const PanelFeedback& feedback, const GridTrials& trials,          \
+                   const float* values, const float* targets, float* errors, size_t stride, size_t begin,  \
+                   size_t end) {                                                                           \
+    round_rows(add_products_##set, panel, feedback, trials, values, targets, errors, stride, begin, end);  \
+  }                                                                                                        \
+  void improve_##set(CodebookPanel& panel, const PanelCurvature& curvature, const GridTrials& trials,      \
+                     int n_passes, const float* gradients, float* errors, size_t stride, size_t begin,     \
+                     size_t end) {                                                                         \
+    improve_rows(add_products_##set, panel, curvature, trials, n_passes, gradients, errors, stride, begin, \
+                 end);                                                                                     \
+  }                                                                                                        \
   constexpr CodebookRounding kCodebookRounding_##set = {#set, round_##set, improve_##set};
 
 EDGELLM_CODEBOOK_ROUNDING(generic, Float4, )

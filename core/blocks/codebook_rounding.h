@@ -19,9 +19,11 @@ namespace edgellm {
 struct CodebookRounding {
   const char* name;  // "generic", "avx2", "avx512"
 
-  // As BlockRounding's, with the panel as the one block: scales are fitted before.
+  // As BlockRounding's, with the panel as the one block: scales are fitted before, and no later column is
+  // left to feed.
   void (*round)(CodebookPanel& panel, const PanelFeedback& feedback, const GridTrials& trials,
-                const float* values, float* targets, float* errors, size_t stride, size_t begin, size_t end);
+                const float* values, const float* targets, float* errors, size_t stride, size_t begin,
+                size_t end);
 
   // As BlockRounding's, by groups where that one takes single levels. Every pass ends with the block's scale,
   // set to where the error is least with everything else as it is.

@@ -68,17 +68,6 @@ EDGELLM_INLINE bool any_nonzero(const Vector& vector) {
   return any;
 }
 
-// targets[k] += sum over j of errors[j] * factors[j, k], for k in [begin, end).
-template <class Vector>
-EDGELLM_INLINE void feed(const Vector* errors, int n_errors, const float* factors, size_t stride, int begin,
-                         int end, float sign, Vector* targets) {
-  for (int k = begin; k < end; ++k) {
-    Vector sum{};
-    for (int j = 0; j < n_errors; ++j) sum += factors[size_t(j) * stride + size_t(k)] * errors[j];
-    targets[k] += sign * sum;
-  }
-}
-
 // One value a lane, value i of all lanes at from + i * stride.
 template <class Vector>
 struct PerLane {

@@ -112,7 +112,7 @@ TEST_F(CompensatedTensors, WithWeighedTokensAreOthersAndTheSameAfterAStop) {
   EXPECT_EQ(stored("weighed", name), weighed);
 }
 
-TEST_F(CompensatedTensors, OfTypesWithoutAGridOfSingleValuesAreRoundedToNearestAndSaidToBe) {
+TEST_F(CompensatedTensors, OfTypesWithoutAGridAreRoundedToNearestAndSaidToBe) {
   use(kLlama, TensorType::F16);
   plan_.types["blk.1.ffn_up.weight"] = TensorType::Q8_0;
   Compensation done = value_of(run("mixed"));
