@@ -1,6 +1,7 @@
 #include "compress/quantize/feedback_panel.h"
 
 #include <cassert>
+#include <utility>
 #include <vector>
 
 #include "core/blocks/codebook_rounding.h"
@@ -22,11 +23,40 @@ std::vector<float> block_weights(const float* importance, size_t n_columns, size
   return weights;
 }
 
-class LevelPanel : public FeedbackPanel {
+const BlockRounding& rounding_of(const BlockPanel&) {
+  return block_rounding();
+}
+const CodebookRounding& rounding_of(const CodebookPanel&) {
+  return codebook_rounding();
+}
+
+// All that BlockPanel and CodebookPanel do alike.
+template <class Panel>
+class PanelOf : public FeedbackPanel {
+ public:
+  PanelOf(Panel panel, std::vector<float> weights) : panel_(std::move(panel)), weights_(std::move(weights)) {}
+
+  void improve(const PanelCurvature& curvature, const GridTrials& trials, int n_passes,
+               const float* gradients, float* errors, size_t stride, size_t begin, size_t end) override {
+    rounding_of(panel_).improve(panel_, curvature, trials, n_passes, gradients, errors, stride, begin, end);
+  }
+  void pack(uint8_t* bytes, size_t row_bytes, size_t begin, size_t end) const override {
+    panel_.pack(bytes, row_bytes, begin, end);
+  }
+  void decode(float* values, size_t stride, size_t begin, size_t end) const override {
+    panel_.decode(values, stride, begin, end);
+  }
+
+ protected:
+  Panel panel_;
+  std::vector<float> weights_;
+};
+
+class LevelPanel : public PanelOf<BlockPanel> {
  public:
   LevelPanel(const BlockGrid& grid, size_t n_columns, size_t n_rows, const float* importance)
-      : panel_(grid, n_columns / size_t(grid.n_values), n_rows),
-        weights_(block_weights(importance, n_columns, size_t(grid.n_values))) {}
+      : PanelOf(BlockPanel(grid, n_columns / size_t(grid.n_values), n_rows),
+                block_weights(importance, n_columns, size_t(grid.n_values))) {}
 
   void round(const PanelFeedback& feedback, const GridTrials& trials, const float* values, float* targets,
              float* errors, size_t stride, size_t begin, size_t end) override {
@@ -39,27 +69,13 @@ class LevelPanel : public FeedbackPanel {
       block_rounding().round(panel_, block, feedback, trials, values, targets, errors, stride, begin, end);
     }
   }
-  void improve(const PanelCurvature& curvature, const GridTrials& trials, int n_passes,
-               const float* gradients, float* errors, size_t stride, size_t begin, size_t end) override {
-    block_rounding().improve(panel_, curvature, trials, n_passes, gradients, errors, stride, begin, end);
-  }
-  void pack(uint8_t* bytes, size_t row_bytes, size_t begin, size_t end) const override {
-    panel_.pack(bytes, row_bytes, begin, end);
-  }
-  void decode(float* values, size_t stride, size_t begin, size_t end) const override {
-    panel_.decode(values, stride, begin, end);
-  }
-
- private:
-  BlockPanel panel_;
-  std::vector<float> weights_;
 };
 
-class GroupPanel : public FeedbackPanel {
+class GroupPanel : public PanelOf<CodebookPanel> {
  public:
   GroupPanel(const CodebookGrid& grid, size_t n_rows, const float* importance)
-      : panel_(grid, n_rows),
-        weights_(block_weights(importance, size_t(kCodebookBlockValues), size_t(kCodebookBlockValues))) {}
+      : PanelOf(CodebookPanel(grid, n_rows),
+                block_weights(importance, size_t(kCodebookBlockValues), size_t(kCodebookBlockValues))) {}
 
   void round(const PanelFeedback& feedback, const GridTrials& trials, const float* values, float* targets,
              float* errors, size_t stride, size_t begin, size_t end) override {
@@ -69,20 +85,6 @@ class GroupPanel : public FeedbackPanel {
     panel_.fit(compensated.data(), end - begin, weights_.data(), begin, end);
     codebook_rounding().round(panel_, feedback, trials, values, targets, errors, stride, begin, end);
   }
-  void improve(const PanelCurvature& curvature, const GridTrials& trials, int n_passes,
-               const float* gradients, float* errors, size_t stride, size_t begin, size_t end) override {
-    codebook_rounding().improve(panel_, curvature, trials, n_passes, gradients, errors, stride, begin, end);
-  }
-  void pack(uint8_t* bytes, size_t row_bytes, size_t begin, size_t end) const override {
-    panel_.pack(bytes, row_bytes, begin, end);
-  }
-  void decode(float* values, size_t stride, size_t begin, size_t end) const override {
-    panel_.decode(values, stride, begin, end);
-  }
-
- private:
-  CodebookPanel panel_;
-  std::vector<float> weights_;
 };
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace edgellm {
 namespace {
 
-constexpr int64_t kBlockValues = 256;
+constexpr int64_t kBlockValues = kCodebookBlockValues;
 
 }  // namespace
 

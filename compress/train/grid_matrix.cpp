@@ -46,8 +46,7 @@ GridMatrix::GridMatrix(const BlockGrid& grid, int64_t n_rows, int64_t n_columns)
 Result<GridMatrix> GridMatrix::unpack(std::span<const std::byte> bytes, TensorType type, int64_t n_rows,
                                       int64_t n_columns) {
   const BlockGrid* grid = find_block_grid(type);
-  if (!grid || !grid->levels)
-    return Error{fmt::format("train {}: this type has no grid of single values", to_string(type))};
+  if (!grid) return Error{fmt::format("train {}: this type has no grid of single values", to_string(type))};
   const int64_t n_block_bytes = int64_t(info(type).n_bytes_per_block);
   if (n_rows <= 0 || n_columns <= 0 || n_columns % grid->n_values ||
       int64_t(bytes.size()) != n_rows * (n_columns / grid->n_values) * n_block_bytes)

@@ -108,9 +108,8 @@ const Levels& levels_of_q2_0() {
 
 }  // namespace
 
-const BlockGrid kQ2_0Grid = {TensorType::Q2_0, 64,        64,         1, 1,
-                             levels_of_q2_0,   0,         0,          0, BlockGrid::Min::kNone,
-                             fit_q2_0,         pack_q2_0, unpack_q2_0};
+const BlockGrid kQ2_0Grid = {TensorType::Q2_0,      64,       64,        levels_of_q2_0, 0, 0, 0,
+                             BlockGrid::Min::kNone, fit_q2_0, pack_q2_0, unpack_q2_0};
 
 void encode_q2_0(const float* values, const float* importance, void* blocks, size_t n_values) {
   encode_on_grid(kQ2_0Grid, values, importance, blocks, n_values);

@@ -1,10 +1,9 @@
 // A block format as a grid whose scales are chosen first and whose values are rounded afterwards: what
 // encoders share, and what a solver needs that rounds one column after another with the scales frozen
-// (block_panel.h).
+// (block_panel.h). For formats whose values have a code each; those that share codes have codebook_grid.h.
 //
-// A block of the file is cut into runs that share a scale (and a minimum), a run into groups that are rounded
-// together: single values where every value has a code of its own, 4 or 8 values where a code picks an entry
-// of a codebook. A value is scale * level - min of its run, computed as the format's decoder does.
+// A block of the file is cut into runs that share a scale (and a minimum). A value is scale * level - min of
+// its run, computed as the format's decoder does.
 #pragma once
 
 #include <cstddef>
@@ -25,16 +24,14 @@ struct GridBlock {
   uint16_t scale, min;                // half floats
   int16_t run_scales[kMaxSubBlocks];  // whole numbers, not used where a block is one run
   int16_t run_mins[kMaxSubBlocks];
-  uint8_t codes[kMaxBlockValues];  // [n_groups, n_code_bytes]
+  uint8_t codes[kMaxBlockValues];  // [n_values]
 };
 
 struct BlockGrid {
   TensorType type;
-  int n_values;        // of a block
-  int n_run_values;    // that share a scale and a minimum
-  int n_group_values;  // that are rounded together
-  int n_code_bytes;    // of a group in GridBlock
-  // Of single values: what a code stands for (code 0 is the lowest). Null for codebooks.
+  int n_values;      // of a block
+  int n_run_values;  // that share a scale and a minimum
+  // What a code stands for (code 0 is the lowest).
   const Levels& (*levels)();
   // Whole numbers that a run's scale and minimum are stored as, times the block's half floats. With
   // scale_high = 0 the run is the block and the half floats are its own.
@@ -51,7 +48,6 @@ struct BlockGrid {
   void (*unpack)(const void* bytes, GridBlock& block);
 
   int n_runs() const { return n_values / n_run_values; }
-  int n_groups() const { return n_values / n_group_values; }
   float run_scale(const GridBlock& block, int run) const {
     float scale = float_from_half(block.scale);
     return scale_high ? scale * float(block.run_scales[run]) : scale;
@@ -63,12 +59,12 @@ struct BlockGrid {
   }
 };
 
-// All that there are: every one of single values.
+// All that there are.
 std::span<const BlockGrid* const> block_grids();
 // Null for a type that has none.
 const BlockGrid* find_block_grid(TensorType type);
 
-// The encoder of every type with a grid of single values: fits, rounds to the nearest levels, packs.
+// The encoder of every type with a grid: fits, rounds to the nearest levels, packs.
 void encode_on_grid(const BlockGrid& grid, const float* values, const float* importance, void* blocks,
                     size_t n_values);
 

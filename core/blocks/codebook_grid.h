@@ -9,6 +9,9 @@
 
 namespace edgellm {
 
+inline constexpr int kCodebookBlockValues = 256, kCodebookGroupValues = 8,
+                     kCodebookGroups = kCodebookBlockValues / kCodebookGroupValues;
+
 // How a format's sub-blocks are scaled: by block scale * step * (integer + 1/2).
 struct CodebookGrid {
   TensorType type;
@@ -21,7 +24,7 @@ struct CodebookGrid {
   int n_first;
   float first, ratio;
 
-  int n_values_per_sub_block() const { return 256 / n_sub_blocks; }
+  int n_values_per_sub_block() const { return kCodebookBlockValues / n_sub_blocks; }
 };
 
 // Null for a type that is none of IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ3_XXS, IQ3_S.

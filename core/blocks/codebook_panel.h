@@ -11,9 +11,6 @@
 
 namespace edgellm {
 
-inline constexpr int kCodebookBlockValues = 256, kCodebookGroupValues = 8,
-                     kCodebookGroups = kCodebookBlockValues / kCodebookGroupValues;
-
 class CodebookPanel {
  public:
   CodebookPanel(const CodebookGrid& grid, size_t n_rows);

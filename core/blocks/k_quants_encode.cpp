@@ -228,14 +228,11 @@ void unpack_iq4_xs(const void* bytes, GridBlock& to) {
 
 }  // namespace
 
-const BlockGrid kQ2_KGrid = {TensorType::Q2_K, 256,       16,         1,  1,
-                             codes_to<3>,      0,         15,         15, BlockGrid::Min::kTaken,
-                             fit_q2_k,         pack_q2_k, unpack_q2_k};
+const BlockGrid kQ2_KGrid = {TensorType::Q2_K,       256,      16,        codes_to<3>, 0, 15, 15,
+                             BlockGrid::Min::kTaken, fit_q2_k, pack_q2_k, unpack_q2_k};
 const BlockGrid kQ3_KGrid = {TensorType::Q3_K,
                              256,
                              16,
-                             1,
-                             1,
                              signed_levels<3>,
                              -32,
                              31,
@@ -244,17 +241,13 @@ const BlockGrid kQ3_KGrid = {TensorType::Q3_K,
                              fit_scales<signed_levels<3>, 16, -32, 31>,
                              pack_q3_k,
                              unpack_q3_k};
-const BlockGrid kQ4_KGrid = {TensorType::Q4_K, 256,       32,         1,  1,
-                             codes_to<15>,     0,         63,         63, BlockGrid::Min::kTaken,
-                             fit_q4_q5<15>,    pack_q4_k, unpack_q4_k};
-const BlockGrid kQ5_KGrid = {TensorType::Q5_K, 256,       32,         1,  1,
-                             codes_to<31>,     0,         63,         63, BlockGrid::Min::kTaken,
-                             fit_q4_q5<31>,    pack_q5_k, unpack_q5_k};
+const BlockGrid kQ4_KGrid = {TensorType::Q4_K,       256,           32,        codes_to<15>, 0, 63, 63,
+                             BlockGrid::Min::kTaken, fit_q4_q5<15>, pack_q4_k, unpack_q4_k};
+const BlockGrid kQ5_KGrid = {TensorType::Q5_K,       256,           32,        codes_to<31>, 0, 63, 63,
+                             BlockGrid::Min::kTaken, fit_q4_q5<31>, pack_q5_k, unpack_q5_k};
 const BlockGrid kQ6_KGrid = {TensorType::Q6_K,
                              256,
                              16,
-                             1,
-                             1,
                              signed_levels<6>,
                              -128,
                              127,
@@ -266,8 +259,6 @@ const BlockGrid kQ6_KGrid = {TensorType::Q6_K,
 const BlockGrid kIQ4_XSGrid = {TensorType::IQ4_XS,
                                256,
                                32,
-                               1,
-                               1,
                                iq4_levels,
                                -32,
                                31,

@@ -68,7 +68,7 @@ void unpack(const void* bytes, GridBlock& to) {
 
 template <class Block, const Levels& (*levels)()>
 constexpr BlockGrid grid_with_scale(TensorType type) {
-  return {type,        32,           32, 1, 1, levels, 0, 0, 0, BlockGrid::Min::kNone, fit_scale<levels>,
+  return {type,        32,           32, levels, 0, 0, 0, BlockGrid::Min::kNone, fit_scale<levels>,
           pack<Block>, unpack<Block>};
 }
 
@@ -77,8 +77,6 @@ constexpr BlockGrid grid_with_min(TensorType type) {
   return {type,
           32,
           32,
-          1,
-          1,
           codes_to<code_high>,
           0,
           0,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <gtest/gtest.h>
 #include <random>
 #include <vector>
 
@@ -63,6 +64,17 @@ struct PanelProblem {
       for (size_t j = 0; j < n; ++j)
         sum += double(errors[i * stride + row]) * h[i * n + j] * double(errors[j * stride + row]);
     return sum;
+  }
+
+  // That no row's error rose from `before` to `after`, and all together fell.
+  void expect_fall(const std::vector<float>& before, const std::vector<float>& after, TensorType type) const {
+    double all_before = 0, all_after = 0;
+    for (size_t r = 0; r < n_rows; ++r) {
+      const double old_error = error(before, r), new_error = error(after, r);
+      EXPECT_LE(new_error, old_error * (1 + 1e-4)) << to_string(type) << " row " << r;
+      all_before += old_error, all_after += new_error;
+    }
+    EXPECT_LT(all_after, all_before) << to_string(type);
   }
 
   // errors times H.
