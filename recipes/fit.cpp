@@ -32,7 +32,7 @@ constexpr size_t kFewestWindows = 12;
 constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
-constexpr const char* kWorkVersion = "4";
+constexpr const char* kWorkVersion = "5";
 // What is added to the name of a plan that was rounded with feedback.
 constexpr const char* kCompensated = ", compensated";
 constexpr const char* kTrained = ", trained";
@@ -344,6 +344,7 @@ class FitRun {
     clock_.begin("sensitivity");
     TextWindows text =
         windows_of(text_, n_verify_, std::min(effort_.n_sensitivity_windows, n_search_), kFirstScoredRow);
+    for (auto& window : text.windows) window.resize(std::min(window.size(), effort_.n_sensitivity_tokens));
     return measure_sensitivity(*measured_, text, *search_reference_, work_->file("sensitivity.jsonl"),
                                progress_, candidates_);
   }
@@ -377,6 +378,7 @@ class FitRun {
     input.reference = search_reference_.get();
     input.evolution.n_generations = effort_.n_generations;
     input.evolution.n_offspring = effort_.n_offspring;
+    input.evolution.patience = effort_.patience;
     input.checkpoint = work_->file(fmt::format("search-{}.json", search_key()));
     EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, input, progress_));
     return {};

@@ -11,13 +11,15 @@ namespace edgellm {
 // The defaults are those of "fast".
 struct FitEffort {
   size_t n_window_tokens = 256;
-  size_t n_importance_windows = 80;
+  size_t n_importance_windows = 32;
   size_t n_search_windows = 12;  // fidelity 1 of the evolution; the first quarter of them is fidelity 0
   size_t n_sensitivity_windows = 1;
-  size_t n_verify_windows = 12;  // used for nothing but the final check
-  size_t n_error_rows = 256;     // per tensor, for rounding errors
-  size_t n_generations = 6;
-  size_t n_offspring = 8;
+  size_t n_sensitivity_tokens = 128;  // of each of them, from its start
+  size_t n_verify_windows = 12;       // used for nothing but the final check
+  size_t n_error_rows = 256;          // per tensor, for rounding errors
+  size_t n_generations = 3;
+  size_t n_offspring = 6;
+  size_t patience = 1;  // generations of little gain before the evolution ends
   // Whether plans are made of codebook types too (recipes/tensor_costs.h); otherwise only where the others do
   // not fit.
   bool codebooks = false;

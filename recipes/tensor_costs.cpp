@@ -45,8 +45,8 @@ Status record_hidden(RuntimeLanguageModel& model, const std::vector<Token>& toke
   return status;
 }
 
-// What earlier runs measured: lines {"window": w, "tensor": name, "type": type, "kl": x}; a torn last line is
-// left out.
+// What earlier runs measured: lines {"key": "WINDOW:TOKENS TENSOR TYPE", "kl": x}; a torn last line is left
+// out.
 std::map<std::string, double> read_log(const std::filesystem::path& log) {
   std::map<std::string, double> known;
   std::ifstream in(log);
@@ -146,8 +146,9 @@ QuantizationPlan stand_in_plan(const std::vector<TensorCandidates>& candidates) 
 Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const ReferenceLogits& reference,
                            const std::filesystem::path& log, const Progress& progress,
                            std::vector<TensorCandidates>& candidates) {
-  auto key_of = [](size_t window, const TensorCandidates& c) {
-    return fmt::format("{} {} {}", window, c.tensor->name, to_string(c.probe));
+  auto key_of = [&](size_t window, const TensorCandidates& c) {
+    return fmt::format("{}:{} {} {}", window, text.windows[window].size(), c.tensor->name,
+                       to_string(c.probe));
   };
   std::map<std::string, double> known = read_log(log);
   std::ofstream out(log, std::ios::app);

@@ -41,8 +41,9 @@ Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance
 // Q8_0, which computes two to three times as fast and is itself within a thousandth of a nat.
 QuantizationPlan stand_in_plan(const std::vector<TensorCandidates>& candidates);
 
-// Fills probe_kl from the windows of `text`: the KL when one tensor of the stand-in is put into its probe,
-// less the KL of the stand-in. Each result is appended to `log` and not measured again by a resumed run.
+// Fills probe_kl from the windows of `text`, which are those of `reference` or their first parts: the KL when
+// one tensor of the stand-in is put into its probe, less the KL of the stand-in. Each result is appended to
+// `log` and not measured again by a resumed run.
 Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const ReferenceLogits& reference,
                            const std::filesystem::path& log, const Progress& progress,
                            std::vector<TensorCandidates>& candidates);
