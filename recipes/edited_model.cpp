@@ -5,6 +5,7 @@
 
 #include "core/arch/architecture.h"
 #include "core/base/interrupt.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/quantize.h"
 
 namespace edgellm {
@@ -56,6 +57,7 @@ class EditedFile {
     plan.file_type = uint32_t(source.metadata().integer_or("general.file_type", 0));
     EDGELLM_ASSIGN_OR_RETURN(result.file, planned_file(source, plan));
     result.replace_tensors();
+    if (edit.n_pruned_weights) tell_pruned_weights(edit.n_pruned_weights, result.file.metadata);
     EDGELLM_RETURN_IF_ERROR(result.set_shapes());
     return result;
   }

@@ -25,6 +25,7 @@ struct ModelEdit {
   std::set<uint32_t> dropped_layers;
   std::set<uint32_t> dropped_attention;  // of layers that stay
   std::vector<uint32_t> n_feed_forward;  // of every layer of the source; empty: as they are
+  uint64_t n_pruned_weights = 0;         // of the tensors, told in the file (recipes/pruned_weights.h)
 };
 
 // A file whose layers differ in shape, in width or because some have no attention, is of the architecture

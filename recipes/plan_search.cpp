@@ -7,6 +7,7 @@
 
 #include "core/base/output_file.h"
 #include "recipes/json_file.h"
+#include "recipes/pruned_weights.h"
 
 namespace edgellm {
 namespace {
@@ -278,6 +279,7 @@ class Search {
     auto items = allocation_items(*input_.candidates);
     for (const Preset& preset : presets()) {
       EDGELLM_ASSIGN_OR_RETURN(QuantizationPlan plan, preset_plan(*input_.source, preset));
+      if (!tensors_losing_zeros(*input_.source, plan).empty()) continue;
       EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(*input_.source, plan, input_.lookup));
       if (n_bytes > input_.budget || !is_fast_enough(plan)) continue;
       double predicted = 0;

@@ -5,6 +5,7 @@
 #include "core/arch/architecture.h"
 #include "core/base/content_hash.h"
 #include "core/base/output_file.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/tensor_encoding.h"
 
 namespace edgellm {
@@ -72,6 +73,7 @@ Result<PlannedFile> planned_file(const GgufFile& source, const QuantizationPlan&
   PlannedFile file;
   file.metadata = source.metadata();
   for (const char* key : {"split.no", "split.count", "split.tensors.count"}) file.metadata.remove(key);
+  if (!tensors_losing_zeros(source, plan).empty()) forget_pruned_weights(file.metadata);
   file.metadata.set("general.file_type", MetadataValue::of_uint32(plan.file_type));
   file.metadata.set("general.quantization_version", MetadataValue::of_uint32(2));
   if (!plan.dropped_layers.empty()) {

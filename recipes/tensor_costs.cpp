@@ -11,6 +11,7 @@
 #include "core/base/output_file.h"
 #include "core/blocks/codebook_grid.h"
 #include "recipes/json_file.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/tensor_encoding.h"
 
 namespace edgellm {
@@ -70,11 +71,15 @@ Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Co
     c.tensor = &tensor;
     c.role = parsed.rule->role;
     c.layer = parsed.layer;
-    bool fits_256 = tensor.n_columns() % 256 == 0;
-    for (TensorType type : codebooks == Codebooks::all ? std::span<const TensorType>(kTypesWithCodebooks)
-                                                       : std::span<const TensorType>(kTypes)) {
-      // Where 256-blocks fit, the older formats of the same size are never better.
-      if (fits_256 && !has_256_blocks(type) && type != Q8_0) continue;
+    const bool fits_256 = tensor.n_columns() % 256 == 0,
+               is_masked = has_pruned_weights(source) && is_pruned_by_weight(c.role);
+    const bool has_codebooks = codebooks == Codebooks::all && !is_masked;
+    for (TensorType type : has_codebooks ? std::span<const TensorType>(kTypesWithCodebooks)
+                                         : std::span<const TensorType>(kTypes)) {
+      if (!keeps_pruned_weights(source, c.role, type)) continue;
+      // Where 256-blocks fit, the older formats of the same size are never better; but few of them hold a
+      // zero.
+      if (fits_256 && !has_256_blocks(type) && type != Q8_0 && !is_masked) continue;
       if (!row_bytes(type, tensor.n_columns())) continue;
       if (info(type).bits_per_value() >= info(tensor.type).bits_per_value()) continue;
       c.types.push_back(type);

@@ -9,6 +9,7 @@
 #include "core/base/output_file.h"
 #include "core/base/progress.h"
 #include "recipes/gptq_model.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/quantize.h"
 #include "recipes/type_plan.h"
 
@@ -19,6 +20,7 @@ struct Options {
   std::string model, output, type, types, importance, method = "nearest", work, json, memory;
   std::vector<std::string> calibrate;
   GptqModelOptions gptq;
+  bool drop_mask = false;
   size_t n_threads = 0;
 };
 
@@ -81,6 +83,8 @@ Status quantize(const Options& o) {
     EDGELLM_ASSIGN_OR_RETURN(plan, preset_plan(source, *preset));
   }
   if (!o.types.empty()) EDGELLM_RETURN_IF_ERROR(apply_type_plan(o.types, source, plan));
+  if (Status kept = check_keeps_pruned_weights(source, plan); !kept.ok() && !o.drop_mask)
+    return Error{kept.error().message + "; --drop-mask lets them go"};
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(source, plan));
   ThreadPool threads(o.n_threads);
   double started = monotonic_seconds();
@@ -121,6 +125,9 @@ void add_quantize(CLI::App& app, Status& status) {
           "on text that goes through the model (needs LibTorch, takes minutes to hours)")
       ->check(CLI::IsMember({"nearest", "gptq"}))
       ->capture_default_str();
+  command->add_flag("--drop-mask", o->drop_mask,
+                    "let weights that 'edgellm prune' set to zero one by one take other values, where a type "
+                    "holds no exact zero");
   auto* gptq = command->add_option_group("GPTQ");
   gptq->add_option("--calibrate", o->calibrate, "text files (default: text drawn from the model itself)");
   gptq->add_option("--windows", o->gptq.n_windows, "windows of text that are used")

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/blocks/codebook_rounding.h"
+#include "core/blocks/exact_zero.h"
 
 namespace edgellm {
 namespace {
@@ -54,17 +55,22 @@ class PanelOf : public FeedbackPanel {
 
 class LevelPanel : public PanelOf<BlockPanel> {
  public:
-  LevelPanel(const BlockGrid& grid, size_t n_columns, size_t n_rows, const float* importance)
+  LevelPanel(const BlockGrid& grid, size_t n_columns, size_t n_rows, const float* importance,
+             bool keeps_zeros)
       : PanelOf(BlockPanel(grid, n_columns / size_t(grid.n_values), n_rows),
-                block_weights(importance, n_columns, size_t(grid.n_values))) {}
+                block_weights(importance, n_columns, size_t(grid.n_values))) {
+    if (keeps_zeros) panel_.kept.assign(panel_.levels.size(), 1);
+  }
 
   void round(const PanelFeedback& feedback, const GridTrials& trials, const float* values, float* targets,
              float* errors, size_t stride, size_t begin, size_t end) override {
     const size_t n = size_t(panel_.grid().n_values);
+    if (!panel_.kept.empty()) panel_.keep_zeros(values, stride, begin, end);
+    const int8_t* kept = panel_.kept.empty() ? nullptr : panel_.kept.data();
     std::vector<float> compensated(n * (end - begin));
     for (size_t block = 0; block < panel_.n_blocks(); ++block) {
-      block_rounding().compensate({panel_.n_values(), block * n, n}, feedback, values, targets, stride, begin,
-                                  end, compensated.data());
+      block_rounding().compensate({panel_.n_values(), block * n, n}, feedback, values, targets, kept, stride,
+                                  begin, end, compensated.data());
       panel_.fit(block, compensated.data(), end - begin, weights_.data() + block * n, begin, end);
       block_rounding().round(panel_, block, feedback, trials, values, targets, errors, stride, begin, end);
     }
@@ -81,7 +87,8 @@ class GroupPanel : public PanelOf<CodebookPanel> {
              float* errors, size_t stride, size_t begin, size_t end) override {
     constexpr size_t n = size_t(kCodebookBlockValues);
     std::vector<float> compensated(n * (end - begin));
-    block_rounding().compensate({n, 0, n}, feedback, values, targets, stride, begin, end, compensated.data());
+    block_rounding().compensate({n, 0, n}, feedback, values, targets, nullptr, stride, begin, end,
+                                compensated.data());
     panel_.fit(compensated.data(), end - begin, weights_.data(), begin, end);
     codebook_rounding().round(panel_, feedback, trials, values, targets, errors, stride, begin, end);
   }
@@ -102,9 +109,10 @@ std::optional<FeedbackGrid> find_feedback_grid(TensorType type) {
 }
 
 std::unique_ptr<FeedbackPanel> make_feedback_panel(const FeedbackGrid& grid, size_t n_columns, size_t n_rows,
-                                                   const float* importance) {
+                                                   const float* importance, bool keeps_zeros) {
+  assert(!keeps_zeros || holds_exact_zero(grid.type));
   if (const BlockGrid* levels = find_block_grid(grid.type))
-    return std::make_unique<LevelPanel>(*levels, n_columns, n_rows, importance);
+    return std::make_unique<LevelPanel>(*levels, n_columns, n_rows, importance, keeps_zeros);
   assert(n_columns == size_t(kCodebookBlockValues));
   return std::make_unique<GroupPanel>(*find_codebook_grid(grid.type), n_rows, importance);
 }

@@ -42,8 +42,9 @@ struct FeedbackGrid {
 std::optional<FeedbackGrid> find_feedback_grid(TensorType type);
 
 // importance: [n_columns], D of the panel's columns. n_columns: a multiple of the block, at most the widest
-// panel.
+// panel. keeps_zeros: values that are exactly zero are rounded to zero, whatever the feedback; only for a
+// type that holds one (core/blocks/exact_zero.h).
 std::unique_ptr<FeedbackPanel> make_feedback_panel(const FeedbackGrid& grid, size_t n_columns, size_t n_rows,
-                                                   const float* importance);
+                                                   const float* importance, bool keeps_zeros);
 
 }  // namespace edgellm

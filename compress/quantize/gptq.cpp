@@ -5,6 +5,7 @@
 
 #include "compress/torch_model/torch_call.h"
 #include "core/base/thread_pool.h"
+#include "core/blocks/exact_zero.h"
 
 namespace edgellm {
 namespace {
@@ -39,7 +40,8 @@ struct Solver {
   at::Tensor round(const at::Tensor& weights) {
     auto round_panel = [&](size_t first, size_t n, const PanelFeedback& feedback, const float* values,
                            float* targets, float* errors, size_t stride) {
-      panels.push_back({first, n, make_feedback_panel(grid, n, n_rows, feedback.importance)});
+      panels.push_back(
+          {first, n, make_feedback_panel(grid, n, n_rows, feedback.importance, options.keeps_zeros)});
       FeedbackPanel& panel = *panels.back().of;
       pool.parallel_for(stride, kRowTile, [&](size_t begin, size_t end, size_t) {
         panel.round(feedback, options.trials, values, targets, errors, stride, begin, end);
@@ -191,6 +193,8 @@ Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& f
   return torch_call(operation, [&]() -> Result<GptqTensor> {
     const auto grid = find_feedback_grid(type);
     if (!grid) return Error{fmt::format("{}: this type has no grid to round on", operation)};
+    if (options.keeps_zeros && !holds_exact_zero(type))
+      return Error{fmt::format("{}: this type holds no zero to keep", operation)};
     if (Status usable = check_weights(weights, factor, type); !usable.ok())
       return Error{fmt::format("{}: {}", operation, usable.error().message)};
     return quantized(weights, factor, *grid, options);

@@ -31,6 +31,8 @@ struct GptqOptions {
   int n_passes = 2;                         // visits of each run of a panel in a sweep
   size_t n_error_rows = 256;                // rows, evenly spread, of which the error is told; 0: all
   bool keeps_decoded = false;
+  // Weights that are exactly zero stay it, in a type that holds one (core/blocks/exact_zero.h).
+  bool keeps_zeros = false;
   size_t n_threads = 0;  // of what LibTorch does not compute; 0: one per usable core
 };
 
@@ -44,7 +46,8 @@ struct GptqTensor {
 };
 
 // weights: [n_rows, n_columns]. Error for a type that feedback_panel.h knows no grid of, a row that is no
-// multiple of its block, H of another size, or weights that are no finite numbers.
+// multiple of its block, H of another size, weights that are no finite numbers, or zeros to keep
+// that the type does not hold.
 Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
                                  const GptqOptions& options);
 

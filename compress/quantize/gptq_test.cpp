@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "core/base/test_folders.h"
+#include "core/blocks/exact_zero.h"
 
 namespace edgellm {
 namespace {
@@ -296,6 +297,33 @@ TEST(Gptq, WeightsThatLieOnTheGridAreKept) {
         << to_string(type);
     EXPECT_LT(solved.nearest_error, 1e-3) << to_string(type);
   }
+}
+
+TEST(Gptq, PrunedWeightsStayZeroAndTheOthersMakeUpForTheirErrors) {
+  Layer layer = random_layer(48, 512, 12);
+  const at::Tensor pruned = at::rand({48, 512}) < 0.5;
+  layer.weights.masked_fill_(pruned, 0);
+  auto factor = factor_error(layer.moment, 0.01).value();
+  size_t n_tried = 0;
+  for (TensorType type : kTypes) {
+    GptqOptions options;
+    options.keeps_decoded = options.keeps_zeros = true;
+    auto solved = quantize_gptq(layer.weights, factor, type, options);
+    ASSERT_EQ(solved.ok(), holds_exact_zero(type)) << to_string(type);
+    if (!solved.ok()) continue;
+    ++n_tried;
+    at::Tensor decoded = decode(solved->bytes, type, layer.weights.sizes());
+    EXPECT_TRUE(at::equal(decoded, solved->decoded)) << to_string(type);
+    EXPECT_EQ(decoded.masked_select(pruned).count_nonzero().item<int64_t>(), 0) << to_string(type);
+    EXPECT_LT(relative_error(layer.weights, decoded, layer.moment),
+              0.9 * relative_error(layer.weights, rounded_to_nearest(layer, type), layer.moment))
+        << to_string(type);
+    // Not kept, feedback fills them.
+    options.keeps_zeros = false;
+    auto filled = quantize_gptq(layer.weights, factor, type, options).value();
+    EXPECT_GT(filled.decoded.masked_select(pruned).count_nonzero().item<int64_t>(), 0) << to_string(type);
+  }
+  EXPECT_GE(n_tried, 5u);
 }
 
 TEST(Gptq, ThreadsDoNotChangeTheBytes) {

@@ -66,6 +66,12 @@ void BlockPanel::fit(size_t block, const float* values, size_t value_stride, con
   freeze(block, begin, end);
 }
 
+void BlockPanel::keep_zeros(const float* values, size_t value_stride, size_t begin, size_t end) {
+  for (size_t i = 0; i < n_values(); ++i)
+    for (size_t row = begin; row < end; ++row)
+      kept[i * stride_ + row] = int8_t(values[i * value_stride + row] != 0);
+}
+
 void BlockPanel::freeze(size_t block, size_t begin, size_t end) {
   const size_t n_runs = size_t(grid_->n_runs());
   for (size_t row = begin; row < end; ++row) {

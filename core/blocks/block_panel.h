@@ -36,6 +36,9 @@ class BlockPanel {
   // Levels are left as they are.
   void fit(size_t block, const float* values, size_t value_stride, const float* weights, size_t begin,
            size_t end);
+  // From here on values of rows [begin, end) that are exactly zero have the level zero, which the grid must
+  // have: [n_values, value_stride], row 0 first. `kept` has to be there.
+  void keep_zeros(const float* values, size_t value_stride, size_t begin, size_t end);
   // Recomputes `scales` and `mins` of rows [begin, end) from what the file will hold.
   void freeze(size_t block, size_t begin, size_t end);
   // Writes the blocks of rows [begin, end): row r's at bytes + r * row_bytes.
@@ -47,6 +50,8 @@ class BlockPanel {
   std::vector<uint16_t> block_scales, block_mins;  // [n_blocks, stride], half floats
   std::vector<int16_t> run_scales, run_mins;  // [n_runs, stride], whole numbers; not where a block is a run
   std::vector<int8_t> levels;                 // [n_values, stride]
+  // 0 where the level has to be zero, 1 elsewhere: [n_values, stride]. Empty: 1 everywhere.
+  std::vector<int8_t> kept;
   // What levels are multiplied by and what is taken away: [n_runs, stride].
   std::vector<float> scales, mins;
 

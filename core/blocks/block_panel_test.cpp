@@ -31,7 +31,8 @@ struct Rounded {
       const size_t first = block * size_t(panel.grid().n_values);
       std::vector<float> compensated(size_t(panel.grid().n_values) * kStride);
       rounding.compensate({Problem::n, first, size_t(panel.grid().n_values)}, problem.factors(),
-                          problem.values.data(), targets.data(), kStride, 0, kStride, compensated.data());
+                          problem.values.data(), targets.data(), nullptr, kStride, 0, kStride,
+                          compensated.data());
       panel.fit(block, compensated.data(), kStride, problem.importance.data() + first, 0, kStride);
       rounding.round(panel, block, problem.factors(), trials, problem.values.data(), targets.data(),
                      errors.data(), kStride, 0, kStride);

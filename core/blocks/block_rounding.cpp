@@ -117,6 +117,19 @@ EDGELLM_INLINE RunGrid<Vector> chosen(const decltype(Vector{} < Vector{}) & take
           take ? a.whole_min : b.whole_min};
 }
 
+// BlockPanel::kept of n values from `first` on, in `room`; null where every level is free.
+template <class Vector>
+EDGELLM_INLINE const Vector* load_kept(const int8_t* kept, size_t stride, int first, int n, size_t row,
+                                       Vector* room) {
+  if (!kept) return nullptr;
+  for (int j = 0; j < n; ++j) room[j] = load_whole<Vector>(kept + size_t(first + j) * stride + row);
+  return room;
+}
+
+const int8_t* kept_of(const BlockPanel& panel) {
+  return panel.kept.empty() ? nullptr : panel.kept.data();
+}
+
 // Part of the factors of H that belongs to one run.
 struct RunFeedback {
   const float* feedback;
@@ -125,13 +138,15 @@ struct RunFeedback {
   int n_values;
 };
 
-// Rounds a run with feedback; targets are used up. Gives the error.
+// Rounds a run with feedback; targets are used up. kept: [n_values] or null. Gives the error.
 template <class Vector, class Rounding>
 EDGELLM_INLINE Vector round_run(const RunFeedback& run, const Rounding& levels, const RunGrid<Vector>& grid,
-                                const Vector* values, Vector* targets, Vector* levels_taken) {
+                                const Vector* kept, const Vector* values, Vector* targets,
+                                Vector* levels_taken) {
   Vector inverse = inverse_or_zero(grid.scale), cost{};
   for (int j = 0; j < run.n_values; ++j) {
     Vector level = levels.nearest(Vector((targets[j] + grid.min) * inverse));
+    if (kept) level *= kept[j];
     Vector decoded = grid.scale * level - grid.min;
     Vector rest = targets[j] - decoded, error = values[j] - decoded;
     cost += run.importance[j] * rest * rest;
@@ -146,8 +161,8 @@ EDGELLM_INLINE Vector round_run(const RunFeedback& run, const Rounding& levels, 
 template <class Vector, class Rounding>
 EDGELLM_INLINE RunGrid<Vector> best_grid(const RunGrids<Vector>& grids, const RunGrid<Vector>& from,
                                          const RunFeedback& run, const Rounding& rounding,
-                                         const Levels& levels, const GridTrials& trials, const Vector* values,
-                                         const Vector* targets, Vector& best_cost) {
+                                         const Levels& levels, const GridTrials& trials, const Vector* kept,
+                                         const Vector* values, const Vector* targets, Vector& best_cost) {
   RunGrid<Vector> best = from;
   const float middle = 0.5f * (levels.low + levels.high);
   const int n_mins = grids.grid.min == BlockGrid::Min::kNone ? 0 : trials.n_mins;
@@ -158,7 +173,8 @@ EDGELLM_INLINE RunGrid<Vector> best_grid(const RunGrids<Vector>& grids, const Ru
                            : from;
       Vector moving[kMaxRunValues];
       for (int j = 0; j < run.n_values; ++j) moving[j] = targets[j];
-      Vector cost = round_run<Vector>(run, rounding, tried, values, moving, static_cast<Vector*>(nullptr));
+      Vector cost =
+          round_run<Vector>(run, rounding, tried, kept, values, moving, static_cast<Vector*>(nullptr));
       auto better = cost < best_cost;
       best = chosen<Vector>(better, tried, best);
       best_cost = better ? cost : best_cost;
@@ -179,13 +195,14 @@ EDGELLM_INLINE void feed(const Vector* errors, int n_errors, const float* factor
 
 template <class Vector>
 EDGELLM_INLINE void compensate_rows(const PanelColumns& columns, const PanelFeedback& feedback,
-                                    const float* values, const float* targets, size_t stride, size_t begin,
-                                    size_t end, float* compensated) {
+                                    const float* values, const float* targets, const int8_t* kept,
+                                    size_t stride, size_t begin, size_t end, float* compensated) {
   const int n = int(columns.n_panel), n_block = int(columns.n), first = int(columns.first);
   for (size_t row = begin; row < end; row += size_t(kLanes<Vector>)) {
     Vector target[kMaxBlockValues];
     for (int i = 0; i < n_block; ++i) target[i] = load<Vector>(targets + size_t(first + i) * stride + row);
     for (int j = 0; j < n_block; ++j) {
+      if (kept) target[j] *= load_whole<Vector>(kept + size_t(first + j) * stride + row);
       store(compensated + size_t(j) * (end - begin) + (row - begin), target[j]);
       Vector error = load<Vector>(values + size_t(first + j) * stride + row) - target[j];
       const float* factors = feedback.feedback + size_t((first + j) * n + first);
@@ -203,21 +220,24 @@ EDGELLM_INLINE void round_rows(BlockPanel& panel, size_t block, const PanelFeedb
   for (size_t row = begin; row < end; row += size_t(kLanes<Vector>)) {
     RunGrids<Vector> grids(panel, block, row);
     // From the block's first column to the panel's last.
-    Vector target[kMaxPanelValues], value[kMaxRunValues], level[kMaxRunValues], moving[kMaxRunValues];
+    Vector target[kMaxPanelValues], value[kMaxRunValues], level[kMaxRunValues], moving[kMaxRunValues],
+        kept_room[kMaxRunValues];
     for (int i = first_of_block; i < n; ++i) target[i] = load<Vector>(targets + size_t(i) * stride + row);
     for (int run = int(block) * grid.n_runs(); run < int(block + 1) * grid.n_runs(); ++run) {
       const int first = run * n_run;
       RunFeedback part = {feedback.feedback + size_t(first * n + first), size_t(n),
                           feedback.importance + first, n_run};
       for (int j = 0; j < n_run; ++j) value[j] = load<Vector>(values + size_t(first + j) * stride + row);
+      const Vector* kept = load_kept(kept_of(panel), panel.stride(), first, n_run, row, kept_room);
       RunGrid<Vector> taken = grids.current(panel, run, row);
       if (trials.n_scales || trials.n_mins) {
         Vector cost = Vector{} + 3.0e38f;
-        taken = best_grid(grids, taken, part, rounding, grid.levels(), trials, value, target + first, cost);
+        taken =
+            best_grid(grids, taken, part, rounding, grid.levels(), trials, kept, value, target + first, cost);
         grids.keep(taken, panel, run, row);
       }
       for (int j = 0; j < n_run; ++j) moving[j] = target[first + j];
-      round_run<Vector>(part, rounding, taken, value, moving, level);
+      round_run<Vector>(part, rounding, taken, kept, value, moving, level);
       for (int j = 0; j < n_run; ++j) {
         value[j] -= taken.scale * level[j] - taken.min;
         store(errors + size_t(first + j) * stride + row, value[j]);
@@ -238,7 +258,7 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
   const int n = int(panel.n_values()), n_run = grid.n_run_values;
   for (size_t row = begin; row < end; row += size_t(kLanes<Vector>)) {
     Vector gradient[kMaxPanelValues], level[kMaxPanelValues], change[kMaxRunValues], optimum[kMaxRunValues],
-        moving[kMaxRunValues], tried[kMaxRunValues];
+        moving[kMaxRunValues], tried[kMaxRunValues], kept_room[kMaxRunValues];
     for (int i = 0; i < n; ++i) {
       gradient[i] = load<Vector>(gradients + size_t(i) * stride + row);
       level[i] = load_whole<Vector>(panel.levels.data() + size_t(i) * panel.stride() + row);
@@ -252,6 +272,7 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
         RunGrid<Vector> old = grids.current(panel, run, row), taken = old;
         RunFeedback part = {curvature.run_feedback + square, size_t(n_run), curvature.run_importance + first,
                             n_run};
+        const Vector* kept = load_kept(kept_of(panel), panel.stride(), first, n_run, row, kept_room);
         const float* inverse = curvature.run_inverse + square;
         const float* h = curvature.curvature + size_t(first * n);
         // Where the error would be least without rounding, and what the levels lose against that.
@@ -268,9 +289,10 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
           cost += part.importance[k] * rest * rest;
         }
         Vector best_cost = cost * 0.99999f;
-        taken = best_grid(grids, old, part, rounding, grid.levels(), trials, optimum, optimum, best_cost);
+        taken =
+            best_grid(grids, old, part, rounding, grid.levels(), trials, kept, optimum, optimum, best_cost);
         for (int j = 0; j < n_run; ++j) moving[j] = optimum[j];
-        round_run<Vector>(part, rounding, taken, optimum, moving, tried);
+        round_run<Vector>(part, rounding, taken, kept, optimum, moving, tried);
         auto better = best_cost < cost * 0.99999f;
         taken = chosen<Vector>(better, taken, old);
         grids.keep(taken, panel, run, row);
@@ -291,6 +313,7 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
             Vector decoded = taken.scale * level[first + j] - taken.min;
             Vector wanted = decoded + moving[j] * (1.0f / h[j * n + first + j]);
             Vector now = rounding.nearest(Vector((wanted + taken.min) * inverse_scale));
+            if (kept) now *= kept[j];
             Vector step = (taken.scale * now - taken.min) - decoded;
             if (!any_nonzero(step)) continue;
             level[first + j] = now;
@@ -315,9 +338,9 @@ EDGELLM_INLINE void improve_rows(BlockPanel& panel, const PanelCurvature& curvat
 
 #define EDGELLM_BLOCK_ROUNDING(set, Vector, attribute)                                                       \
   attribute void compensate_##set(const PanelColumns& columns, const PanelFeedback& feedback,                \
-                                  const float* values, const float* targets, size_t stride, size_t begin,    \
-                                  size_t end, float* compensated) {                                          \
-    compensate_rows<Vector>(columns, feedback, values, targets, stride, begin, end, compensated);            \
+                                  const float* values, const float* targets, const int8_t* kept,             \
+                                  size_t stride, size_t begin, size_t end, float* compensated) {             \
+    compensate_rows<Vector>(columns, feedback, values, targets, kept, stride, begin, end, compensated);      \
   }                                                                                                          \
   attribute void round_##set(BlockPanel& panel, size_t block, const PanelFeedback& feedback,                 \
                              const GridTrials& trials, const float* values, float* targets, float* errors,   \

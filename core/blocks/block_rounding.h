@@ -44,9 +44,11 @@ struct BlockRounding {
 
   // The values that a block would take in rows [begin, end) without rounding, to make up for the errors of
   // earlier columns: what its scales are fitted to. values, targets: [n_values of the panel, stride], targets
-  // with the feedback of all columns before the block. compensated: [n_values of the block, end - begin].
+  // with the feedback of all columns before the block. kept: as BlockPanel's, or null for an empty one; what
+  // is not kept is zero in `values` and in `compensated`, [n_values of the block, end - begin].
   void (*compensate)(const PanelColumns& block, const PanelFeedback& feedback, const float* values,
-                     const float* targets, size_t stride, size_t begin, size_t end, float* compensated);
+                     const float* targets, const int8_t* kept, size_t stride, size_t begin, size_t end,
+                     float* compensated);
 
   // Rounds rows [begin, end) of a block whose scales are fitted, in order; where `trials` allow, a run takes
   // the grid around its own of least error when its first value is reached. values, targets, errors:

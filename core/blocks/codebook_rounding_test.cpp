@@ -30,7 +30,7 @@ struct Rounded {
       : panel(*find_codebook_grid(type), kRows) {
     std::vector<float> targets = problem.values, compensated(kColumns * kStride);
     block_rounding().compensate({kColumns, 0, kColumns}, problem.factors(), problem.values.data(),
-                                targets.data(), kStride, 0, kStride, compensated.data());
+                                targets.data(), nullptr, kStride, 0, kStride, compensated.data());
     panel.fit(compensated.data(), kStride, problem.importance.data(), 0, kStride);
     rounding.round(panel, problem.factors(), trials, problem.values.data(), targets.data(), errors.data(),
                    kStride, 0, kStride);

@@ -12,8 +12,10 @@
 #include "compress/torch_model/torch_weights.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
+#include "core/blocks/exact_zero.h"
 #include "recipes/candidate_store.h"
 #include "recipes/compensation_report.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/role_tensor.h"
 
 namespace edgellm {
@@ -109,6 +111,12 @@ class CompensationRun {
     if (!done.ok()) return done.error();
     if (meter_) meter_->finish();
     return {};
+  }
+
+  // A plan that loses pruned weights in one matrix need not keep them in the others.
+  bool keeps_zeros(TensorType type) const {
+    return has_pruned_weights(*source_) && tensors_losing_zeros(*source_, plan_).empty() &&
+           holds_exact_zero(type);
   }
 
   std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }
@@ -236,6 +244,7 @@ class CompensationRun {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
       const int64_t n = std::min(rows_per_part, n_rows - first);
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor weights, read_rows(first, n));
+      gptq_.keeps_zeros = keeps_zeros(done.type);
       auto rounded = done.is_compensated ? quantize_gptq(weights, factor, done.type, gptq_)
                                          : quantize_nearest(weights, factor, done.type, gptq_);
       if (!rounded.ok()) return Error{fmt::format("tensor {}: {}", tensor.name, rounded.error().message)};

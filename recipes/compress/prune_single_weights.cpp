@@ -1,4 +1,3 @@
-#include <array>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -8,25 +7,27 @@
 #include "core/blocks/exact_zero.h"
 #include "recipes/compress/prune_steps.h"
 #include "recipes/layer_stream.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/tensor_encoding.h"
 
 namespace edgellm {
 namespace {
 
-// A matrix, and the one of those before it whose input it shares.
-struct PrunedRole {
-  TensorRole role, input;
-};
-constexpr std::array kRoles = {PrunedRole{TensorRole::attention_q, TensorRole::attention_q},
-                               PrunedRole{TensorRole::attention_k, TensorRole::attention_q},
-                               PrunedRole{TensorRole::attention_v, TensorRole::attention_q},
-                               PrunedRole{TensorRole::attention_output, TensorRole::attention_output},
-                               PrunedRole{TensorRole::ffn_gate, TensorRole::ffn_gate},
-                               PrunedRole{TensorRole::ffn_up, TensorRole::ffn_gate},
-                               PrunedRole{TensorRole::ffn_down, TensorRole::ffn_down}};
+// The one of the matrices before it whose input a matrix shares, or itself.
+TensorRole input_of(TensorRole role) {
+  switch (role) {
+    case TensorRole::attention_k:
+    case TensorRole::attention_v:
+      return TensorRole::attention_q;
+    case TensorRole::ffn_up:
+      return TensorRole::ffn_gate;
+    default:
+      return role;
+  }
+}
 
 bool is_input(TensorRole role) {
-  return std::any_of(kRoles.begin(), kRoles.end(), [&](const PrunedRole& r) { return r.input == role; });
+  return is_pruned_by_weight(role) && input_of(role) == role;
 }
 
 class WeightPruning {
@@ -48,13 +49,14 @@ class WeightPruning {
     ProgressMeter meter(step_.progress, "pruning weights", double(n_layers));
     for (uint32_t layer = 0; layer < n_layers; ++layer) {
       if (needs_inputs) EDGELLM_RETURN_IF_ERROR(observe(*stream, layer));
-      for (const PrunedRole& role : kRoles) EDGELLM_RETURN_IF_ERROR(prune(role, layer));
+      for (TensorRole role : roles_pruned_by_weight()) EDGELLM_RETURN_IF_ERROR(prune(role, layer));
       // Later layers are pruned for the inputs that the pruned ones before them give.
       if (needs_inputs) EDGELLM_RETURN_IF_ERROR(stream->advance(layer));
       meter.add(1);
     }
     meter.finish();
     if (needs_inputs) stream->end();
+    step_.edit.n_pruned_weights = n_pruned_;
     step_.report["pruned_weights"] = n_pruned_;
     step_.report["weights"] = n_weights_;
     if (pattern_.is_grouped())
@@ -66,8 +68,8 @@ class WeightPruning {
   Status check_types() const {
     const Hyperparameters& h = step_.pruned.hyperparameters();
     for (uint32_t layer = 0; layer < h.n_layers; ++layer)
-      for (const PrunedRole& role : kRoles) {
-        const GgufTensor* tensor = find_tensor(source_, h, role.role, layer);
+      for (TensorRole role : roles_pruned_by_weight()) {
+        const GgufTensor* tensor = find_tensor(source_, h, role, layer);
         if (!tensor || (holds_exact_zero(tensor->type) && info(tensor->type).encode)) continue;
         return Error{
             fmt::format("prune: tensor {} has type {}, which cannot hold weights of exactly zero; "
@@ -105,10 +107,10 @@ class WeightPruning {
     return result.weights;
   }
 
-  Status prune(const PrunedRole& role, uint32_t layer) {
-    const GgufTensor* tensor = find_tensor(source_, step_.pruned.hyperparameters(), role.role, layer);
+  Status prune(TensorRole role, uint32_t layer) {
+    const GgufTensor* tensor = find_tensor(source_, step_.pruned.hyperparameters(), role, layer);
     if (!tensor) return {};
-    auto pruned = pruned_values(decoded(*tensor), role.input);
+    auto pruned = pruned_values(decoded(*tensor), input_of(role));
     if (!pruned.ok()) return Error{fmt::format("tensor {}: {}", tensor->name, pruned.error().message)};
     EDGELLM_ASSIGN_OR_RETURN(
         EditedTensor edited,

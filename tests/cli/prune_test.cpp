@@ -87,6 +87,44 @@ TEST_F(Prune, SingleWeightsAreZeroInAFileOfTheSameSize) {
   }
 }
 
+TEST_F(Prune, AMaskOutlivesALaterQuantization) {
+  if (!has_torch()) GTEST_SKIP() << "edgellm-torch is not built";
+  pruned({"--method", "wanda", "--pattern", "2:4"});
+  auto is_masked = [&](const char* name) {
+    auto file = GgufFile::open(at(name));
+    EXPECT_TRUE(file.ok()) << name;
+    bool all = true;
+    for (const char* matrix : {"blk.0.attn_q.weight", "blk.1.ffn_up.weight", "blk.3.ffn_down.weight"}) {
+      const GgufTensor* tensor = file->find(matrix);
+      EXPECT_LT(info(tensor->type).bits_per_value(), 16) << matrix;
+      std::vector<float> values(tensor->n_values());
+      info(tensor->type).decode(tensor->data.data(), values.data(), values.size());
+      for (size_t at = 0; at < values.size(); at += 4)
+        all =
+            all && std::count(values.begin() + ptrdiff_t(at), values.begin() + ptrdiff_t(at + 4), 0.0f) >= 2;
+    }
+    EXPECT_EQ(all, file->metadata().contains("edgellm.pruned_weights")) << name;
+    return all;
+  };
+  auto quantize = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {"quantize", "out.gguf", "-o", "small.gguf"};
+    all.insert(all.end(), more.begin(), more.end());
+    Outcome outcome = run(all);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    return is_masked("small.gguf");
+  };
+  EXPECT_TRUE(quantize({"--type", "Q4_0"}));
+  EXPECT_TRUE(quantize({"--type", "Q4_0", "--method", "gptq", "--calibrate", "text.txt", "--windows", "8",
+                        "--window-tokens", "64"}));
+  expect_refused({"quantize", "out.gguf", "--type", "Q4_1", "-o", "refused.gguf"},
+                 {"Q4_1", "zero", "--drop-mask"});
+  EXPECT_FALSE(quantize({"--type", "Q4_1", "--drop-mask"}));
+  Outcome fitted =
+      run({"fit", "out.gguf", "--size", "150KB", "--calibrate", "text.txt", "-o", "fitted.gguf"});
+  EXPECT_EQ(fitted.exit_code, 0) << fitted.err;
+  EXPECT_TRUE(is_masked("fitted.gguf"));
+}
+
 TEST_F(Prune, NarrowerFeedForwardPartsAndCorrectedCutsRun) {
   if (!has_torch()) GTEST_SKIP() << "edgellm-torch is not built";
   write_model(at("model.gguf"), model_metadata([] {
