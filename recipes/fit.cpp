@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "core/base/content_hash.h"
-#include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
 #include "recipes/device_profile.h"
 #include "recipes/drawn_text.h"
+#include "recipes/fit_budget.h"
 #include "recipes/fit_pace.h"
 #include "recipes/fit_report.h"
 #include "recipes/fit_source.h"
@@ -19,11 +19,11 @@
 #include "recipes/generation_check.h"
 #include "recipes/json_file.h"
 #include "recipes/judged.h"
+#include "recipes/kv_choice.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
 #include "recipes/stored_model.h"
 #include "recipes/tensor_encoding.h"
-#include "runtime/decode/run_memory.h"
 
 namespace edgellm {
 namespace {
@@ -57,6 +57,7 @@ class FitRun {
     EDGELLM_RETURN_IF_ERROR(record_reference());
     EDGELLM_RETURN_IF_ERROR(collect_importance());
     EDGELLM_RETURN_IF_ERROR(predict_costs());
+    EDGELLM_RETURN_IF_ERROR(choose_kv());
     EDGELLM_RETURN_IF_ERROR(search());
     EDGELLM_RETURN_IF_ERROR(choose_and_write());
     EDGELLM_RETURN_IF_ERROR(measure_runs());
@@ -118,52 +119,29 @@ class FitRun {
   }
 
   Status set_budget() {
-    if (options_.size_bytes)
-      budget_ = *options_.size_bytes;
-    else if (options_.size_share)
-      budget_ = uint64_t(*options_.size_share * double(source_->n_file_bytes()));
-    else if (options_.memory_bytes) {
-      // Rows of an embedding that is not the output matrix too are read one by one.
-      if (const GgufTensor* embedding = source_->find("token_embd.weight");
-          embedding && !has_tied_embedding(*source_))
-        lookup_ = {embedding->name, looked_up_bytes(~uint64_t{0}, options_.n_context)};
-      uint64_t without_weights = run_memory(0).total();
-      budget_ = *options_.memory_bytes - std::min(*options_.memory_bytes, without_weights);
-    }
+    budget_.emplace(options_, *source_, hyperparameters_, threads_.n_threads());
+    kv_type_ = options_.kv_type.value_or(KvType::f16);
+    weight_bytes_ = budget_->weight_bytes(kv_type_);
     EDGELLM_RETURN_IF_ERROR(allow_codebooks());
+    const KvType smallest_kv = budget_->leaves_kv_open() ? KvType::q8_0 : kv_type_;
     EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
-                             smallest_budget(*source_, candidates_, options_.drop_layers, lookup_));
-    if (smallest <= budget_) return {};
-    if (!options_.memory_bytes)
-      return Error{
-          fmt::format("no plan fits a file of {:.1f} MB: the smallest possible takes {:.1f} MB ({} bytes)",
-                      double(budget_) / 1e6, double(smallest) / 1e6, smallest)};
-    RunMemory run = run_memory(smallest);
-    return Error{
-        fmt::format("no plan runs in {:.1f} MB at a context of {}: the smallest possible takes {:.1f} MB, of "
-                    "which {:.1f} MB are weights ({} bytes)",
-                    double(*options_.memory_bytes) / 1e6, options_.n_context, double(run.total()) / 1e6,
-                    double(smallest) / 1e6, run.total())};
+                             smallest_budget(*source_, candidates_, options_.drop_layers, budget_->lookup(),
+                                             budget_->told_kv(smallest_kv)));
+    if (smallest <= budget_->weight_bytes(smallest_kv)) return {};
+    return budget_->too_small(smallest, smallest_kv);
   }
 
   // Where accuracy alone counts: if the effort has the time for them, or if without them nothing fits or
   // layers would have to be left out.
   Status allow_codebooks() {
     if (is_timed()) return {};
-    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*source_, candidates_, false, lookup_));
-    has_codebooks_ = effort_.codebooks || smallest > budget_;
+    EDGELLM_ASSIGN_OR_RETURN(
+        uint64_t smallest,
+        smallest_budget(*source_, candidates_, false, budget_->lookup(), budget_->told_kv(kv_type_)));
+    has_codebooks_ = effort_.codebooks || smallest > weight_bytes_;
     if (!has_codebooks_) return {};
     EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_, Codebooks::all));
     return {};
-  }
-
-  // n_counted_bytes: see counted_bytes().
-  RunMemory run_memory(uint64_t n_counted_bytes) const {
-    RunShape shape;
-    shape.n_context = options_.n_context;
-    shape.kv_type = options_.kv_type;
-    shape.n_threads = threads_.n_threads();
-    return estimate_run_memory(hyperparameters_, source_->metadata(), n_counted_bytes, shape);
   }
 
   Status prepare_text() {
@@ -243,16 +221,8 @@ class FitRun {
   Status measure_pace() {
     if (!options_.seconds) return {};
     clock_.begin("measuring this machine");
-    const std::vector<Token> window(effort_.n_window_tokens, 0);
     pace_.emplace();
-    // The first time, the weights are read from the disk.
-    for (int i = 0; i < 2; ++i) {
-      const double began = monotonic_seconds();
-      EDGELLM_RETURN_IF_ERROR(
-          model_->evaluate(window, window.size() - 1, [](size_t, const auto&) { return Status(); }));
-      pace_->seconds_per_window = monotonic_seconds() - began;
-      EDGELLM_RETURN_IF_ERROR(check_interrupt());
-    }
+    EDGELLM_ASSIGN_OR_RETURN(pace_->seconds_per_window, time_window(*model_, effort_.n_window_tokens));
     return settle("steps", [this] {
       return steps_within(*options_.seconds - clock_.total() - pace_->fast(), *pace_, n_compress_windows());
     });
@@ -271,11 +241,14 @@ class FitRun {
     o.n_context = o.n_batch = effort_.n_window_tokens;
     o.n_threads = threads_.n_threads();
     o.n_logit_rows = 64;
+    o.kv_type = kv_type_;
     return o;
   }
 
   Status load_original() {
-    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, model_options()));
+    RuntimeModelOptions o = model_options();
+    o.kv_type = KvType::f16;
+    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, o));
     return {};
   }
 
@@ -353,24 +326,45 @@ class FitRun {
 
   // What decides a search besides model and text.
   std::string search_key() const {
-    std::string key = fmt::format("{}-{}-{}-{}-{}{}", budget_, lookup_ ? lookup_->most_bytes : 0,
+    std::string key = fmt::format("{}-{}-{}-{}-{}{}", weight_bytes_, budget_->most_lookup_bytes(),
                                   options_.drop_layers ? "drop" : "keep", effort_.n_generations,
                                   effort_.n_offspring, has_codebooks_ ? "-codebooks" : "");
+    if (kv_type_ != KvType::f16) key += fmt::format("-{}", to_string(kv_type_));
     if (!is_timed()) return key;
     std::string goal = fmt::format("{} {}", most_harm(), options_.most_seconds_per_token.value_or(0));
     return key + "-" + hash_text(goal + profile_json(*profile_)["types"].dump()).substr(0, 8);
   }
 
-  Status search() {
-    clock_.begin("search");
-    // The originals are not needed while plans are measured.
-    for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
+  // From here on plans are measured with the cache that they are made for.
+  Status choose_kv() {
+    if (budget_->leaves_kv_open()) {
+      clock_.begin("choosing the KV cache");
+      RuntimeModelOptions with_q8_0 = model_options();
+      with_q8_0.kv_type = KvType::q8_0;
+      auto measure_kl = [&] {
+        return measure_cache_kl(*model_, source_, with_q8_0, candidates_, *store_, little_text_,
+                                *search_reference_, work_->file("kl-of-q8_0-cache.json"));
+      };
+      EDGELLM_ASSIGN_OR_RETURN(
+          kv_choice_, choose_kv_type(search_input(), budget_->weight_bytes(KvType::q8_0), measure_kl));
+      kv_type_ = kv_choice_->type;
+      weight_bytes_ = budget_->weight_bytes(kv_type_);
+    }
+    if (kv_type_ == KvType::f16) return {};
+    measured_.reset();
+    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, model_options()));
+    measured_ = std::make_unique<MeasuredModel>(*model_, *source_, *store_);
+    return {};
+  }
+
+  PlanSearchInput search_input() const {
     PlanSearchInput input;
     input.source = source_.get();
     input.candidates = &candidates_;
     input.block_influence = block_influence_;
-    input.budget = budget_;
-    input.lookup = lookup_;
+    input.budget = weight_bytes_;
+    input.lookup = budget_->lookup();
+    input.kv_type = budget_->told_kv(kv_type_);
     if (is_timed()) input.speed = {&*profile_, options_.most_seconds_per_token, most_harm()};
     input.drop_layers = options_.drop_layers;
     input.little_text = little_text_;
@@ -380,7 +374,14 @@ class FitRun {
     input.evolution.n_offspring = effort_.n_offspring;
     input.evolution.patience = effort_.patience;
     input.checkpoint = work_->file(fmt::format("search-{}.json", search_key()));
-    EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, input, progress_));
+    return input;
+  }
+
+  Status search() {
+    clock_.begin("search");
+    // The originals are not needed while plans are measured.
+    for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
+    EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, search_input(), progress_));
     return {};
   }
 
@@ -488,13 +489,8 @@ class FitRun {
     for (const std::string& name : training_->changed) trained_->use_changed(name);
     const std::filesystem::path path = work_->file("trained.gguf");
     EDGELLM_RETURN_IF_ERROR(write_stored_model(*source_, rival.plan.plan, *trained_, path, progress_));
-    {
-      EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(path));
-      EDGELLM_ASSIGN_OR_RETURN(auto model, RuntimeLanguageModel::load(
-                                               std::make_shared<GgufFile>(std::move(file)), model_options()));
-      EDGELLM_ASSIGN_OR_RETURN(rival.judged,
-                               judge_model(*model, verify_text_, *verify_reference_, progress_));
-    }
+    EDGELLM_ASSIGN_OR_RETURN(rival.judged,
+                             judge_file(path, model_options(), verify_text_, *verify_reference_, progress_));
     std::error_code code;
     std::filesystem::remove(path, code);
     rival.plan.name += kTrained;
@@ -508,33 +504,38 @@ class FitRun {
     clock_.begin("measuring runs");
     MeasuredRunOptions o;
     o.program = options_.program;
-    o.kv_type = options_.kv_type;
+    o.kv_type = kv_type_;
     o.n_threads = options_.n_threads;
     // The context is filled, so that the memory measured is that of a full one; but no longer than takes
     // minutes.
     o.n_prompt = std::clamp<size_t>(options_.n_context, o.n_generate + 1, 4096) - o.n_generate;
     EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
+    o.kv_type = options_.kv_type.value_or(KvType::f16);
     EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(model_file_, o));
     return {};
   }
 
-  FitSide side(uint64_t n_file_bytes, const QuantizationPlan& plan, const MeasuredRun& run,
+  FitSide side(uint64_t n_file_bytes, const QuantizationPlan& plan, KvType kv, const MeasuredRun& run,
                const Judged& judged) const {
     // Does not fail: both plans have been written or read.
     uint64_t n_counted_bytes = n_file_bytes;
-    if (auto counted = counted_bytes(*source_, plan, lookup_); counted.ok()) n_counted_bytes = *counted;
-    return {n_file_bytes, run_memory(n_counted_bytes).total(), run, judged};
+    if (auto counted = counted_bytes(*source_, plan, budget_->lookup()); counted.ok())
+      n_counted_bytes = *counted;
+    return {n_file_bytes, budget_->run_memory(n_counted_bytes, kv).total(), run, judged};
   }
 
   FitFindings findings() const {
     FitFindings f;
     f.model_hash = model_hash_;
-    f.budget = budget_;
+    f.budget = weight_bytes_;
+    f.kv_type = kv_type_;
+    f.kv_choice = kv_choice_;
     f.is_output_left_out = is_output_left_out_;
     f.text = &text_;
     f.n_search = n_search_, f.n_verify = n_verify_;
-    f.before = side(source_->n_file_bytes(), {}, run_before_, original_);
-    f.after = side(chosen_.n_file_bytes, chosen_.plan, run_after_, verified_);
+    f.before =
+        side(source_->n_file_bytes(), {}, options_.kv_type.value_or(KvType::f16), run_before_, original_);
+    f.after = side(chosen_.n_file_bytes, chosen_.plan, kv_type_, run_after_, verified_);
     f.chosen = &chosen_;
     f.searched = &searched_;
     f.candidates = &candidates_;
@@ -563,8 +564,10 @@ class FitRun {
   std::string model_hash_;
   Hyperparameters hyperparameters_;
   std::unique_ptr<Tokenizer> tokenizer_;
-  uint64_t budget_ = 0;  // for counted_bytes()
-  std::optional<LookupTensor> lookup_;
+  std::optional<FitBudget> budget_;
+  KvType kv_type_ = KvType::f16;
+  std::optional<KvChoice> kv_choice_;
+  uint64_t weight_bytes_ = 0;  // of the budget, for counted_bytes()
   std::unique_ptr<FitWork> work_;
   std::optional<DeviceProfile> profile_;
   CalibrationText text_;

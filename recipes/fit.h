@@ -34,7 +34,9 @@ struct FitOptions {
   std::optional<uint64_t> size_bytes;    // of the file
   std::optional<double> size_share;
   size_t n_context = 1024;
-  KvType kv_type = KvType::f16;
+  // Of the KV cache; none: f16, or under memory_bytes the one whose plan is predicted to be the more accurate
+  // (recipes/kv_choice.h). Told in the file where it is given or chosen.
+  std::optional<KvType> kv_type;
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
   std::filesystem::path work;                    // empty: OUTPUT.work beside the output
   bool keep_work = false;

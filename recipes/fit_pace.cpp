@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/interrupt.h"
+#include "core/base/progress.h"
+
 namespace edgellm {
 namespace {
 
@@ -14,6 +17,20 @@ constexpr std::array<FitSteps, 8> kLadder = {
     {{64, 0}, {96, 0}, {128, 0}, {128, 1}, {192, 1}, {192, 2}, {192, 3}, {192, 4}}};
 
 }  // namespace
+
+Result<double> time_window(LanguageModel& model, size_t n_tokens) {
+  const std::vector<Token> window(n_tokens, 0);
+  double seconds = 0;
+  // The first time, the weights are read from the disk.
+  for (int i = 0; i < 2; ++i) {
+    const double began = monotonic_seconds();
+    EDGELLM_RETURN_IF_ERROR(
+        model.evaluate(window, window.size() - 1, [](size_t, const auto&) { return Status(); }));
+    seconds = monotonic_seconds() - began;
+    EDGELLM_RETURN_IF_ERROR(check_interrupt());
+  }
+  return seconds;
+}
 
 double FitPace::fast() const {
   return kFast * seconds_per_window;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "core/language_model.h"
+
 namespace edgellm {
 
 // What a fit does beyond one of effort "fast".
@@ -24,6 +26,9 @@ struct FitPace {
   double compensation(size_t n_windows) const;
   double training(const FitSteps& steps) const;
 };
+
+// seconds_per_window of a model on this machine.
+Result<double> time_window(LanguageModel& model, size_t n_tokens);
 
 // The most that takes at most `seconds`, where there are n_windows in all: more windows come before training,
 // training before the last windows.

@@ -19,6 +19,14 @@ nlohmann::json to_json(const FitSide& side) {
   return j;
 }
 
+nlohmann::json to_json(const KvChoice& choice) {
+  auto number = [](const std::optional<double>& value) { return value ? nlohmann::json(*value) : nullptr; };
+  return {{"type", to_string(choice.type)},
+          {"predicted_kl_with_f16", number(choice.harm_with_f16)},
+          {"predicted_kl_with_q8_0", number(choice.harm_with_q8_0)},
+          {"kl_of_q8_0", number(choice.kl_of_q8_0)}};
+}
+
 // Of the products of a token, on the profile's device.
 nlohmann::json speed_report(const FitOptions& options, const GgufFile& source, const FitFindings& found) {
   const DeviceProfile& profile = *found.profile;
@@ -72,8 +80,9 @@ nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, con
   j["model_hash"] = found.model_hash;
   j["output"] = options.output.string();
   j["budget"] = {
-      {"file_bytes", found.budget}, {"context", options.n_context}, {"kv", to_string(options.kv_type)}};
+      {"file_bytes", found.budget}, {"context", options.n_context}, {"kv", to_string(found.kv_type)}};
   if (options.memory_bytes) j["budget"]["memory_bytes"] = *options.memory_bytes;
+  if (found.kv_choice) j["kv_choice"] = to_json(*found.kv_choice);
   j["calibration"] = {{"sources", found.text->sources},
                       {"drawn_from_model", options.calibrate.empty()},
                       {"windows", found.text->windows.size()},

@@ -17,6 +17,7 @@
 #include "recipes/fit_pace.h"
 #include "recipes/generation_check.h"
 #include "recipes/judged.h"
+#include "recipes/kv_choice.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
 
@@ -33,6 +34,8 @@ struct FitSide {
 struct FitFindings {
   std::string model_hash;
   uint64_t budget = 0;  // of counted_bytes()
+  KvType kv_type = KvType::f16;
+  std::optional<KvChoice> kv_choice;  // where it was the fit's
   bool is_output_left_out = false;
   const CalibrationText* text = nullptr;
   size_t n_search = 0, n_verify = 0;  // windows

@@ -1,9 +1,11 @@
 // How near a model is to the original on the text that a fit keeps for nothing else.
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 
 #include "evaluate/divergence.h"
+#include "runtime/decode/runtime_language_model.h"
 
 namespace edgellm {
 
@@ -13,6 +15,10 @@ struct Judged {
 
 Result<Judged> judge_model(LanguageModel& model, const TextWindows& text, const ReferenceLogits& reference,
                            const Progress& progress);
+
+Result<Judged> judge_file(const std::filesystem::path& path, const RuntimeModelOptions& options,
+                          const TextWindows& text, const ReferenceLogits& reference,
+                          const Progress& progress);
 
 // As a fit's report has it: docs/formats.md.
 nlohmann::json to_json(const Judged& judged);

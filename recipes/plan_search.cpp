@@ -25,6 +25,7 @@ struct Problem {
   std::vector<std::vector<uint32_t>> groups;
   uint64_t rest = 0;        // header, norms and padding: what the file has beyond the items
   AllocationBudget budget;  // for the items alone
+  std::optional<KvType> kv_type;
 };
 
 // A plan's file may pad every item up to GGUF's alignment.
@@ -44,6 +45,7 @@ QuantizationPlan plan_of(const Problem& problem, const Allocation& choice) {
   QuantizationPlan plan;
   plan.file_type = kMixedFileType;
   plan.dropped_layers = problem.dropped;
+  plan.kv_type = problem.kv_type;
   for (size_t i = 0; i < choice.size(); ++i)
     plan.types[problem.candidates[i]->tensor->name] = problem.types[i][choice[i]];
   return plan;
@@ -82,6 +84,7 @@ Status time_options(const PlanSearchInput& input, const TensorCandidates& c, All
 Result<Problem> make_problem(const PlanSearchInput& input, const std::set<uint32_t>& dropped) {
   Problem p;
   p.dropped = dropped;
+  p.kv_type = input.kv_type;
   auto items = allocation_items(*input.candidates);
   auto n_layers = uint32_t(input.block_influence.size());
   for (size_t i = 0; i < items.size(); ++i) {
@@ -280,6 +283,7 @@ class Search {
     for (const Preset& preset : presets()) {
       EDGELLM_ASSIGN_OR_RETURN(QuantizationPlan plan, preset_plan(*input_.source, preset));
       if (!tensors_losing_zeros(*input_.source, plan).empty()) continue;
+      plan.kv_type = input_.kv_type;
       EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(*input_.source, plan, input_.lookup));
       if (n_bytes > input_.budget || !is_fast_enough(plan)) continue;
       double predicted = 0;
@@ -395,9 +399,11 @@ Result<uint64_t> counted_bytes(const GgufFile& source, const QuantizationPlan& p
 }
 
 Result<uint64_t> smallest_budget(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
-                                 bool drop_layers, const std::optional<LookupTensor>& lookup) {
+                                 bool drop_layers, const std::optional<LookupTensor>& lookup,
+                                 std::optional<KvType> kv_type) {
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   QuantizationPlan plan;
+  plan.kv_type = kv_type;
   std::vector<uint64_t> n_layer_bytes(h.n_layers);
   for (const auto& c : candidates) {
     plan.types[c.tensor->name] = c.types.front();
@@ -417,6 +423,13 @@ Result<uint64_t> smallest_budget(const GgufFile& source, const std::vector<Tenso
   for (const auto& c : candidates) n_items += c.layer < 0 || !plan.dropped_layers.contains(uint32_t(c.layer));
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(source, plan, lookup));
   return n_bytes + kItemPadding * n_items;
+}
+
+Result<std::optional<double>> least_predicted_harm(const PlanSearchInput& input) {
+  EDGELLM_ASSIGN_OR_RETURN(Problem problem, make_problem(input, {}));
+  if (!fits(problem)) return std::optional<double>();
+  EDGELLM_ASSIGN_OR_RETURN(Allocation choice, allocate(problem.items, problem.budget));
+  return std::optional<double>(allocation_cost(problem.items, choice));
 }
 
 Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,

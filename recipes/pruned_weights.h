@@ -21,8 +21,8 @@ bool has_pruned_weights(const GgufFile& source);
 void tell_pruned_weights(uint64_t n_weights, Metadata& metadata);
 void forget_pruned_weights(Metadata& metadata);
 
-// Whether a tensor of this role can be written in this type and every pruned weight stays zero: true for files
-// without them. Rounding has to know of them too where it feeds errors into later weights.
+// Whether a tensor of this role can be written in this type and every pruned weight stays zero: true for
+// files without them. Rounding has to know of them too where it feeds errors into later weights.
 bool keeps_pruned_weights(const GgufFile& source, TensorRole role, TensorType type);
 // Names of the tensors that do not by the plan.
 std::vector<std::string> tensors_losing_zeros(const GgufFile& source, const QuantizationPlan& plan);

@@ -74,6 +74,10 @@ Result<PlannedFile> planned_file(const GgufFile& source, const QuantizationPlan&
   file.metadata = source.metadata();
   for (const char* key : {"split.no", "split.count", "split.tensors.count"}) file.metadata.remove(key);
   if (!tensors_losing_zeros(source, plan).empty()) forget_pruned_weights(file.metadata);
+  if (plan.kv_type == KvType::q8_0)
+    file.metadata.set(kKvTypeKey, MetadataValue::of_string(std::string(to_string(*plan.kv_type))));
+  else if (plan.kv_type)
+    file.metadata.remove(kKvTypeKey);
   file.metadata.set("general.file_type", MetadataValue::of_uint32(plan.file_type));
   file.metadata.set("general.quantization_version", MetadataValue::of_uint32(2));
   if (!plan.dropped_layers.empty()) {

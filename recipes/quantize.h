@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "core/model_file/gguf.h"
 #include "core/model_file/importance_matrix.h"
 #include "plan/preset.h"
+#include "runtime/graph/kv_cache.h"
 
 namespace edgellm {
 
@@ -26,9 +28,11 @@ struct QuantizationPlan {
   std::map<std::string, TensorType> types;  // by the source's tensor name
   std::set<uint32_t> dropped_layers;        // the rest is renumbered, per-layer metadata arrays too
   uint32_t file_type = 0;                   // general.file_type
+  // Of the KV cache that a run should have, told in the file (runtime/graph/kv_cache.h); none: as the source.
+  std::optional<KvType> kv_type = {};
 };
 
-// Of everything that decides the plan's file besides the source, file_type apart.
+// Of everything that decides the plan's tensors besides the source.
 std::string plan_hash(const QuantizationPlan& plan);
 // The plan of a preset for this model. Error for an unknown architecture.
 Result<QuantizationPlan> preset_plan(const GgufFile& source, const Preset& preset);

@@ -5,6 +5,7 @@
 #include "apps/cli/bench_print.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/kv_option.h"
 #include "apps/cli/results_options.h"
 #include "core/base/build_description.h"
 #include "core/base/machine.h"
@@ -19,7 +20,7 @@ namespace {
 const std::vector<size_t> kTable1Lengths = {256, 1024, 1288};
 
 struct Options {
-  std::string model, kv = "f16", json, profile;
+  std::string model, kv = kAutoKv, json, profile;
   std::vector<std::string> devices;
   bool table1 = false;
   BenchOptions bench;
@@ -62,8 +63,9 @@ Status bench(Options o) {
   if (o.model.empty()) return {};
   if (o.table1) o.bench.n_generate = kTable1Lengths;
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
-  EDGELLM_ASSIGN_OR_RETURN(o.bench.kv_type, parse_kv_type(o.kv));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile opened, GgufFile::open(o.model));
+  EDGELLM_ASSIGN_OR_RETURN(o.bench.kv_type, kv_type_for(opened.metadata(), o.kv));
+  o.kv = to_string(o.bench.kv_type);
   EDGELLM_RETURN_IF_ERROR(check_results_folder(o.results));
   auto file = std::make_shared<const GgufFile>(std::move(opened));
   MachineDescription machine = describe_machine();
@@ -145,9 +147,7 @@ void add_bench(CLI::App& app, Status& status) {
   command->add_option("--batch", o->bench.n_batch, "tokens of a prompt computed together")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
-  command->add_option("--kv", o->kv, "type of the KV cache")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f16", "q8_0"}));
+  add_kv_option(*command, o->kv);
   command->add_option("--json", o->json, "also write the figures to this file");
   add_results_options(*command, o->results);
   command->footer(

@@ -40,19 +40,18 @@ void add_conversation_options(CLI::App& command, ConversationOptions& o) {
       .add_option("--context", o.n_context,
                   "tokens of prompt and answer together (default: the model's own, at most 4096)")
       ->check(CLI::Range(1, 1 << 24));
-  command.add_option("--kv", o.kv, "type of the KV cache: f16, or q8_0 at about half its size")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f16", "q8_0"}));
+  add_kv_option(command, o.kv);
   command.add_flag("--ignore-eos", o.ignore_end, "go on after the model has ended its answer");
 }
 
 Result<Conversation> Conversation::open(const ConversationOptions& options) {
   EDGELLM_RETURN_IF_ERROR(check(options.sampler));
-  EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(options.kv));
   Conversation c;
   c.options_ = options;
   EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options.model));
   c.file_ = std::make_shared<const GgufFile>(std::move(file));
+  EDGELLM_ASSIGN_OR_RETURN(KvType kv, kv_type_for(c.file_->metadata(), options.kv));
+  c.options_.kv = to_string(kv);
   EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(c.file_->metadata()));
   c.tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
   EDGELLM_ASSIGN_OR_RETURN(PromptFormat format, PromptFormat::from_file(*c.file_, *c.tokenizer_));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/kv_option.h"
 #include "core/base/result.h"
 #include "core/model_file/gguf.h"
 #include "core/text/tokenizer.h"
@@ -15,7 +16,7 @@
 namespace edgellm {
 
 struct ConversationOptions {
-  std::string model, system, kv = "f16";
+  std::string model, system, kv = kAutoKv;
   size_t n_context = 0, n_threads = 0, max_tokens = 0;
   bool ignore_end = false;
   SamplerOptions sampler;
@@ -30,6 +31,7 @@ class Conversation {
 
   const PromptFormat& format() const { return *format_; }
   const Tokenizer& tokenizer() const { return *tokenizer_; }
+  std::string_view kv() const { return options_.kv; }  // the type taken, not "auto"
   Session& session() { return *session_; }
   const GgufFile& file() const { return *file_; }
 

@@ -8,6 +8,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/eval_tasks.h"
+#include "apps/cli/kv_option.h"
 #include "apps/cli/results_options.h"
 #include "core/base/content_hash.h"
 #include "core/base/output_file.h"
@@ -19,7 +20,7 @@ namespace edgellm {
 namespace {
 
 struct Options {
-  std::string model, text, reference, cache, json, kv = "f16", convention = "llama";
+  std::string model, text, reference, cache, json, kv = kAutoKv, convention = "llama";
   bool perplexity = false;
   size_t n_context = 512, n_windows = 0, n_threads = 0;
   EvalTasksOptions tasks;
@@ -76,7 +77,7 @@ nlohmann::json perplexity_json(const PerplexityResult& p) {
 // Perplexity and KL on --text: into `j`, the command's own file, and the figures of a record.
 Status measure_text(const Options& o, std::shared_ptr<GgufFile>& file, nlohmann::json& j,
                     nlohmann::json& figures) {
-  EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
+  EDGELLM_ASSIGN_OR_RETURN(KvType kv, kv_type_for(file->metadata(), o.kv));
   EDGELLM_ASSIGN_OR_RETURN(std::string content, read_text_file(o.text));
   EDGELLM_ASSIGN_OR_RETURN(auto model, load(o.model, o, kv, file));
   EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(file->metadata()));
@@ -87,7 +88,7 @@ Status measure_text(const Options& o, std::shared_ptr<GgufFile>& file, nlohmann:
   const nlohmann::json settings = {{"context", o.n_context},
                                    {"windows", text.windows.size()},
                                    {"convention", to_string(convention)},
-                                   {"kv", o.kv}};
+                                   {"kv", to_string(kv)}};
   j.update(settings);
   j["text"] = o.text;
   j["text_hash"] = hash_text(content);
@@ -158,7 +159,7 @@ Status evaluate(Options o) {
                                        [](const std::string& name) { return name != "perplexity"; });
   std::optional<TaskEvaluator> tasks;
   if (other_tasks) {
-    EDGELLM_ASSIGN_OR_RETURN(o.tasks.evaluation.answering.kv_type, parse_kv_type(o.kv));
+    EDGELLM_ASSIGN_OR_RETURN(o.tasks.evaluation.answering.kv_type, kv_type_for(file->metadata(), o.kv));
     o.tasks.evaluation.answering.n_threads = o.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(tasks, open_eval_tasks(o.tasks, o.results));
   }
@@ -217,9 +218,7 @@ void add_eval(CLI::App& app, Status& status) {
   what->require_option(1, 3);
   command->add_option("--reference-cache", o->cache,
                       "file for the reference's logits (default: beside the reference)");
-  command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"f16", "q8_0"}));
+  add_kv_option(*command, o->kv);
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "also write the figures to this file");
   add_eval_tasks_options(*command, o->tasks);

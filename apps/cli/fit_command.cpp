@@ -7,6 +7,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/duration.h"
+#include "apps/cli/kv_option.h"
 #include "apps/cli/results_options.h"
 #include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
@@ -17,7 +18,7 @@ namespace edgellm {
 namespace {
 
 struct Options {
-  std::string model, output, memory, size, kv = "f16", work, json, optimize = "accuracy", device_profile,
+  std::string model, output, memory, size, kv = kAutoKv, work, json, optimize = "accuracy", device_profile,
                                            effort = "fast", time;
   double seconds_per_token = 0;
   std::vector<std::string> calibrate;
@@ -29,6 +30,22 @@ struct Options {
 void print_row(const char* what, const std::string& before, const std::string& after,
                const std::string& change = "") {
   fmt::print("  {:<26}{:>14}{:>14}  {}\n", what, before, after, change);
+}
+
+void print_kv_choice(const nlohmann::json& r) {
+  const std::string kv = r["budget"]["kv"];
+  if (!r.contains("kv_choice")) {
+    if (kv != "f16") fmt::print("    KV cache           {}\n", kv);
+    return;
+  }
+  const auto& choice = r["kv_choice"];
+  auto kl = [&](const char* key) {
+    return choice[key].is_number() ? fmt::format("{:.4f}", choice[key].get<double>())
+                                   : std::string("no plan fits");
+  };
+  fmt::print("    KV cache           {}: predicted KL of the weights {} beside it, {} beside f16{}\n", kv,
+             kl("predicted_kl_with_q8_0"), kl("predicted_kl_with_f16"),
+             choice["kl_of_q8_0"].is_number() ? fmt::format("; q8_0 itself adds {}", kl("kl_of_q8_0")) : "");
 }
 
 void print_report(const nlohmann::json& r) {
@@ -70,6 +87,7 @@ void print_report(const nlohmann::json& r) {
     for (const auto& [type, n] : types) text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", type, n);
     fmt::print("    {:<18}{}\n", role, text);
   }
+  print_kv_choice(r);
   if (!r["dropped_layers"].empty()) fmt::print("    layers left out   {}\n", r["dropped_layers"].dump());
   if (r["output_tied"].get<bool>())
     fmt::print("    output matrix     repeats the embedding: left out, the embedding takes its place\n");
@@ -141,7 +159,9 @@ Status run_fit(const Options& o) {
     EDGELLM_ASSIGN_OR_RETURN(f.size_bytes, parse_byte_size(o.size));
   }
   f.n_context = o.n_context;
-  EDGELLM_ASSIGN_OR_RETURN(f.kv_type, parse_kv_type(o.kv));
+  if (o.kv != kAutoKv) {
+    EDGELLM_ASSIGN_OR_RETURN(f.kv_type, parse_kv_type(o.kv));
+  }
   f.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
   f.work = o.work;
   f.keep_work = o.keep_work;
@@ -154,8 +174,10 @@ Status run_fit(const Options& o) {
   f.program = "/proc/self/exe";
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report, fit(f, terminal_progress()));
   print_report(report);
-  fmt::print("\n{} is ready. Try: edgellm run {} --prompt \"Hello\"\nThe whole report: {}.json\n", o.output,
-             o.output, o.output);
+  fmt::print("\n{} is ready. Try: edgellm run {} --prompt \"Hello\"\n", o.output, o.output);
+  if (report["budget"]["kv"] == "q8_0")
+    fmt::print("With llama.cpp, give it the same KV cache: -fa on -ctk q8_0 -ctv q8_0\n");
+  fmt::print("The whole report: {}.json\n", o.output);
   if (!o.json.empty()) EDGELLM_RETURN_IF_ERROR(write_text_file(o.json, report.dump(2) + "\n"));
   return keep_fit_record(report, o);
 }
@@ -181,9 +203,13 @@ void add_fit(CLI::App& app, Status& status) {
   command->add_option("--context", o->n_context, "context the run must hold")
       ->capture_default_str()
       ->check(CLI::Range(16, 1 << 24));
-  command->add_option("--kv", o->kv, "type of the KV cache: f16 or q8_0")
+  command
+      ->add_option(
+          "--kv", o->kv,
+          "type of the KV cache that a run will have: f16, q8_0, or auto: under --memory the one that "
+          "leaves the model more accurate, else f16; runs of the file take it by themselves")
       ->capture_default_str()
-      ->check(CLI::IsMember({"f16", "q8_0"}));
+      ->check(CLI::IsMember({kAutoKv, "f16", "q8_0"}));
   auto* effort =
       command
           ->add_option(

@@ -6,6 +6,7 @@
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/kv_option.h"
 #include "core/base/output_file.h"
 #include "core/model_file/printable.h"
 #include "recipes/inspect.h"
@@ -18,7 +19,7 @@ namespace {
 using nlohmann::ordered_json;
 
 struct Options {
-  std::string model, json, kv = "f16";
+  std::string model, json, kv = kAutoKv;
   bool tensors = false, metadata = false;
   size_t n_context = 0;
 };
@@ -112,10 +113,11 @@ Status write_json(const Options& o, const ModelContents& model, const std::optio
   return write_text_file(o.json, json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n");
 }
 
-Status inspect(const Options& o) {
+Status inspect(Options o) {
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   EDGELLM_ASSIGN_OR_RETURN(ModelContents model, inspect_model(o.model));
-  EDGELLM_ASSIGN_OR_RETURN(KvType kv, parse_kv_type(o.kv));
+  EDGELLM_ASSIGN_OR_RETURN(KvType kv, kv_type_for(model.metadata, o.kv));
+  o.kv = to_string(kv);
   print_summary(o, model);
   print_shares("role", model.by_role, model.all.n_bytes);
   print_shares("type", model.by_type, model.all.n_bytes);
@@ -155,7 +157,7 @@ void add_inspect(CLI::App& app, Status& status) {
   command
       ->add_option("--context", o->n_context, "tokens of context to count memory for (default: up to 4096)")
       ->check(CLI::Range(1, 1 << 24));
-  command->add_option("--kv", o->kv, "type of the KV cache to count")->check(CLI::IsMember({"f16", "q8_0"}));
+  add_kv_option(*command, o->kv);
   command->add_option("--json", o->json, "write all of it to this file too");
   command->footer(
       "Examples:\n"

@@ -37,7 +37,7 @@ Status write_json(const Options& o, Conversation& conversation, const Generation
                       {"generated_tokens", g.tokens.size()},
                       {"generate_seconds", g.generate_seconds},
                       {"context", conversation.session().n_context()},
-                      {"kv", o.conversation.kv},
+                      {"kv", conversation.kv()},
                       {"backend", conversation.session().decoder().backend().description()},
                       {"peak_resident_bytes", peak_resident_bytes()}};
   return write_text_file(o.json, j.dump(2) + "\n");

@@ -28,6 +28,10 @@ Result<KvType> parse_kv_type(std::string_view name) {
   return Error{fmt::format("KV cache type '{}' is not known; wanted f16 or q8_0", name)};
 }
 
+Result<KvType> kv_type_for(const Metadata& file, std::string_view name) {
+  return parse_kv_type(name == "auto" ? file.string_or(kKvTypeKey, "f16") : std::string(name));
+}
+
 KvCache::Shape KvCache::shape(const Hyperparameters& h, KvType type, size_t n_context, size_t n_batch) {
   Shape shape;
   shape.key_bytes = row_bytes_of(type, h.head_width_k);
@@ -49,13 +53,17 @@ KvCache::Shape KvCache::shape(const Hyperparameters& h, KvType type, size_t n_co
   return shape;
 }
 
+bool KvCache::fits(const Hyperparameters& h, KvType type) {
+  return type != KvType::q8_0 || (h.head_width_k % 32 == 0 && h.head_width_v % 32 == 0);
+}
+
 uint64_t KvCache::n_bytes(const Hyperparameters& h, KvType type, size_t n_context, size_t n_batch) {
   return shape(h, type, n_context, n_batch).n_bytes;
 }
 
 Result<KvCache> KvCache::create(const Hyperparameters& h, KvType type, size_t n_context, size_t n_batch) {
   if (n_context == 0) return Error{"KV cache: wanted a context of at least 1 token, got 0"};
-  if (type == KvType::q8_0 && (h.head_width_k % 32 != 0 || h.head_width_v % 32 != 0))
+  if (!fits(h, type))
     return Error{
         fmt::format("KV cache: q8_0 wants head widths that are multiples of 32, got {} and {}; use f16",
                     h.head_width_k, h.head_width_v)};

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/arch/architecture.h"
+#include "core/base/metadata.h"
 #include "core/base/result.h"
 #include "runtime/backends/aligned_buffer.h"
 #include "runtime/backends/backend.h"
@@ -14,6 +15,9 @@ namespace edgellm {
 enum class KvType { f16, q8_0 };
 std::string_view to_string(KvType type);
 Result<KvType> parse_kv_type(std::string_view name);
+// Of "auto": what the file asks for by its metadata (kKvTypeKey), else f16. Other names as parse_kv_type().
+inline constexpr const char* kKvTypeKey = "edgellm.kv_type";
+Result<KvType> kv_type_for(const Metadata& file, std::string_view name);
 
 class KvCache {
  public:
@@ -21,6 +25,8 @@ class KvCache {
   // short.
   static Result<KvCache> create(const Hyperparameters& hyperparameters, KvType type, size_t n_context,
                                 size_t n_batch);
+  // Whether the heads are of a width that the type can hold.
+  static bool fits(const Hyperparameters& hyperparameters, KvType type);
   // What create() would reserve.
   static uint64_t n_bytes(const Hyperparameters& hyperparameters, KvType type, size_t n_context,
                           size_t n_batch);

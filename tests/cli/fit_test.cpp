@@ -51,6 +51,38 @@ TEST_F(Fit, AnOutputMatrixThatRepeatsTheEmbeddingIsLeftOut) {
   EXPECT_EQ(contents(at("repeated-out.gguf")), contents(at("tied-out.gguf")));
 }
 
+TEST_F(Fit, TheKvCacheIsOneThatLeavesRoomForWeightsAndRunsTakeIt) {
+  ASSERT_EQ(
+      run({"inspect", "model.gguf", "--context", "4096", "--kv", "q8_0", "--json", "inspect.json"}).exit_code,
+      0);
+  const auto memory = nlohmann::json::parse(contents(at("inspect.json")))["run_memory"];
+  // Half the weights beside a cache in q8_0; beside one in f16 there is no room for any.
+  const uint64_t budget = memory["all"].get<uint64_t>() - memory["weights"].get<uint64_t>() / 2;
+  const std::vector<std::string> fit = {"fit",  "model.gguf", "--memory", std::to_string(budget), "--context",
+                                        "4096", "-o",         "out.gguf", "--calibrate",          "text.txt"};
+  Outcome outcome = run(fit);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("-ctk q8_0"), std::string::npos) << outcome.out;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  EXPECT_EQ(report["budget"]["kv"], "q8_0");
+  EXPECT_TRUE(report["kv_choice"]["predicted_kl_with_f16"].is_null());
+  EXPECT_LE(report["after"]["predicted_memory_bytes"].get<uint64_t>(), budget);
+  auto file = GgufFile::open(at("out.gguf"));
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->metadata().string_or("edgellm.kv_type", ""), "q8_0");
+  auto kv_of_run = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {"run", "out.gguf", "--prompt", "hello", "-n", "4", "--json", "run.json"};
+    all.insert(all.end(), more.begin(), more.end());
+    EXPECT_EQ(run(all).exit_code, 0);
+    return nlohmann::json::parse(contents(at("run.json")))["kv"].get<std::string>();
+  };
+  EXPECT_EQ(kv_of_run({}), "q8_0");
+  EXPECT_EQ(kv_of_run({"--kv", "f16"}), "f16");
+  auto given = fit;
+  given.insert(given.end(), {"--kv", "f16"});
+  expect_refused(given, {"smallest possible"});
+}
+
 TEST_F(Fit, ATimeIsSpentOnWhatItIsEnoughFor) {
   if (!fs::exists(program_.parent_path() / "edgellm-torch")) GTEST_SKIP() << "edgellm-torch is not built";
   auto command = fit("model.gguf", "out.gguf");
