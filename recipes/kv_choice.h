@@ -1,5 +1,5 @@
-// Which type of KV cache a fit plans with under a memory limit: a smaller cache leaves more bytes for weights,
-// and adds errors of its own.
+// Which type of KV cache a fit plans with under a memory limit: a smaller cache leaves more bytes for
+// weights, and adds errors of its own.
 #pragma once
 
 #include <filesystem>
@@ -24,8 +24,8 @@ struct KvChoice {
 Result<KvChoice> choose_kv_type(const PlanSearchInput& with_f16, uint64_t budget_with_q8_0,
                                 const std::function<Result<double>()>& measure_kl);
 
-// What a cache of this type adds to the KL of the stand-in (recipes/tensor_costs.h), at least 0. original: the
-// loaded model, with its cache in f16; it is restored. What `known` holds is not measured again, what is
+// What a cache of this type adds to the KL of the stand-in (recipes/tensor_costs.h), at least 0. original:
+// the loaded model, with its cache in f16; it is restored. What `known` holds is not measured again, what is
 // measured is put there.
 Result<double> measure_cache_kl(RuntimeLanguageModel& original, std::shared_ptr<const GgufFile> source,
                                 const RuntimeModelOptions& with_type,

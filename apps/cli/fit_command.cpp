@@ -33,19 +33,19 @@ void print_row(const char* what, const std::string& before, const std::string& a
 }
 
 void print_kv_choice(const nlohmann::json& r) {
-  const std::string kv = r["budget"]["kv"];
-  if (!r.contains("kv_choice")) {
-    if (kv != "f16") fmt::print("    KV cache           {}\n", kv);
+  std::string text = r["budget"]["kv"];
+  if (r.contains("kv_choice")) {
+    const auto& choice = r["kv_choice"];
+    auto kl = [&](const char* key) {
+      return choice[key].is_number() ? fmt::format("{:.4f}", choice[key].get<double>()) : std::string("none");
+    };
+    text += fmt::format(", predicted KL of the weights: {} beside q8_0, {} beside f16",
+                        kl("predicted_kl_with_q8_0"), kl("predicted_kl_with_f16"));
+    if (choice["kl_of_q8_0"].is_number()) text += fmt::format("; q8_0 itself adds {}", kl("kl_of_q8_0"));
+  } else if (text == "f16") {
     return;
   }
-  const auto& choice = r["kv_choice"];
-  auto kl = [&](const char* key) {
-    return choice[key].is_number() ? fmt::format("{:.4f}", choice[key].get<double>())
-                                   : std::string("no plan fits");
-  };
-  fmt::print("    KV cache           {}: predicted KL of the weights {} beside it, {} beside f16{}\n", kv,
-             kl("predicted_kl_with_q8_0"), kl("predicted_kl_with_f16"),
-             choice["kl_of_q8_0"].is_number() ? fmt::format("; q8_0 itself adds {}", kl("kl_of_q8_0")) : "");
+  fmt::print("    {:<18}{}\n", "KV cache", text);
 }
 
 void print_report(const nlohmann::json& r) {
