@@ -5,6 +5,8 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "core/model_file/printable.h"
+
 namespace edgellm {
 namespace {
 
@@ -25,11 +27,15 @@ std::string_view to_string(KvType type) {
 Result<KvType> parse_kv_type(std::string_view name) {
   if (name == "f16") return KvType::f16;
   if (name == "q8_0") return KvType::q8_0;
-  return Error{fmt::format("KV cache type '{}' is not known; wanted f16 or q8_0", name)};
+  return Error{fmt::format("KV cache type '{}' is not known; wanted f16 or q8_0", printable(name))};
 }
 
 Result<KvType> kv_type_for(const Metadata& file, std::string_view name) {
-  return parse_kv_type(name == "auto" ? file.string_or(kKvTypeKey, "f16") : std::string(name));
+  if (name != "auto") return parse_kv_type(name);
+  auto type = parse_kv_type(file.string_or(kKvTypeKey, "f16"));
+  if (type.ok()) return type;
+  return Error{
+      fmt::format("metadata {}: {}; with --kv the file's is passed over", kKvTypeKey, type.error().message)};
 }
 
 KvCache::Shape KvCache::shape(const Hyperparameters& h, KvType type, size_t n_context, size_t n_batch) {

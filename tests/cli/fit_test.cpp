@@ -78,6 +78,8 @@ TEST_F(Fit, TheKvCacheIsOneThatLeavesRoomForWeightsAndRunsTakeIt) {
   };
   EXPECT_EQ(kv_of_run({}), "q8_0");
   EXPECT_EQ(kv_of_run({"--kv", "f16"}), "f16");
+  ASSERT_EQ(run({"quantize", "model.gguf", "--types", "out.gguf.json", "-o", "again.gguf"}).exit_code, 0);
+  EXPECT_EQ(fs::file_size(at("again.gguf")), fs::file_size(at("out.gguf")));
   auto given = fit;
   given.insert(given.end(), {"--kv", "f16"});
   expect_refused(given, {"smallest possible"});
