@@ -121,24 +121,23 @@ class FitRun {
   Status set_budget() {
     budget_.emplace(options_, *source_, hyperparameters_, threads_.n_threads());
     kv_type_ = options_.kv_type.value_or(KvType::f16);
+    EDGELLM_RETURN_IF_ERROR(budget_->check_kv());
     weight_bytes_ = budget_->weight_bytes(kv_type_);
-    EDGELLM_RETURN_IF_ERROR(allow_codebooks());
-    const KvType smallest_kv = budget_->leaves_kv_open() ? KvType::q8_0 : kv_type_;
-    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
-                             smallest_budget(*source_, candidates_, options_.drop_layers, budget_->lookup(),
-                                             budget_->told_kv(smallest_kv)));
-    if (smallest <= budget_->weight_bytes(smallest_kv)) return {};
-    return budget_->too_small(smallest, smallest_kv);
+    const KvType kv = budget_->smallest_kv();
+    EDGELLM_RETURN_IF_ERROR(allow_codebooks(kv));
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*source_, candidates_, options_.drop_layers,
+                                                                budget_->lookup(), kv));
+    if (smallest <= budget_->weight_bytes(kv)) return {};
+    return budget_->too_small(smallest, kv);
   }
 
   // Where accuracy alone counts: if the effort has the time for them, or if without them nothing fits or
   // layers would have to be left out.
-  Status allow_codebooks() {
+  Status allow_codebooks(KvType kv) {
     if (is_timed()) return {};
-    EDGELLM_ASSIGN_OR_RETURN(
-        uint64_t smallest,
-        smallest_budget(*source_, candidates_, false, budget_->lookup(), budget_->told_kv(kv_type_)));
-    has_codebooks_ = effort_.codebooks || smallest > weight_bytes_;
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
+                             smallest_budget(*source_, candidates_, false, budget_->lookup(), kv));
+    has_codebooks_ = effort_.codebooks || smallest > budget_->weight_bytes(kv);
     if (!has_codebooks_) return {};
     EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_, Codebooks::all));
     return {};
@@ -341,9 +340,10 @@ class FitRun {
       clock_.begin("choosing the KV cache");
       RuntimeModelOptions with_q8_0 = model_options();
       with_q8_0.kv_type = KvType::q8_0;
+      const auto name = fmt::format("kl-of-q8_0-{}-{}.json", n_verify_, little_text_.windows.size());
       auto measure_kl = [&] {
-        return measure_cache_kl(*model_, source_, with_q8_0, candidates_, *store_, little_text_,
-                                *search_reference_, work_->file("kl-of-q8_0-cache.json"));
+        return measure_cache_kl(*measured_, source_, with_q8_0, candidates_, *store_, little_text_,
+                                *search_reference_, work_->file(name));
       };
       EDGELLM_ASSIGN_OR_RETURN(
           kv_choice_, choose_kv_type(search_input(), budget_->weight_bytes(KvType::q8_0), measure_kl));
@@ -364,7 +364,7 @@ class FitRun {
     input.block_influence = block_influence_;
     input.budget = weight_bytes_;
     input.lookup = budget_->lookup();
-    input.kv_type = budget_->told_kv(kv_type_);
+    input.kv_type = kv_type_;
     if (is_timed()) input.speed = {&*profile_, options_.most_seconds_per_token, most_harm()};
     input.drop_layers = options_.drop_layers;
     input.little_text = little_text_;
@@ -428,7 +428,7 @@ class FitRun {
       auto result = std::make_shared<GgufFile>(std::move(file));
       EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
                                Decoder::load(result, {.n_threads = threads_.n_threads()}));
-      EDGELLM_ASSIGN_OR_RETURN(generation_, check_generation(decoder, *tokenizer_));
+      EDGELLM_ASSIGN_OR_RETURN(generation_, check_generation(decoder, *tokenizer_, kv_type_));
       if (!generation_.collapsed()) break;
     }
     return {};

@@ -35,7 +35,7 @@ struct FitOptions {
   std::optional<double> size_share;
   size_t n_context = 1024;
   // Of the KV cache; none: f16, or under memory_bytes the one whose plan is predicted to be the more accurate
-  // (recipes/kv_choice.h). Told in the file where it is given or chosen.
+  // (recipes/kv_choice.h). Told in the file where it is not f16.
   std::optional<KvType> kv_type;
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
   std::filesystem::path work;                    // empty: OUTPUT.work beside the output

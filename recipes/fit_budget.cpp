@@ -28,6 +28,16 @@ bool FitBudget::leaves_kv_open() const {
   return options_.memory_bytes && !options_.kv_type && KvCache::fits(model_, KvType::q8_0);
 }
 
+KvType FitBudget::smallest_kv() const {
+  return leaves_kv_open() ? KvType::q8_0 : options_.kv_type.value_or(KvType::f16);
+}
+
+Status FitBudget::check_kv() const {
+  if (!options_.kv_type || KvCache::fits(model_, *options_.kv_type)) return {};
+  return Error{fmt::format("--kv {}: it wants head widths that are multiples of 32, got {} and {}; use f16",
+                           to_string(*options_.kv_type), model_.head_width_k, model_.head_width_v)};
+}
+
 RunMemory FitBudget::run_memory(uint64_t n_counted_bytes, KvType kv) const {
   RunShape shape;
   shape.n_context = options_.n_context;

@@ -25,10 +25,10 @@ class FitBudget {
   // Whether the type of the KV cache is the fit's to choose: under a memory limit, where none was given and
   // the heads fit both.
   bool leaves_kv_open() const;
-  // What the file says of it: nothing where neither the user nor the budget asks for one.
-  std::optional<KvType> told_kv(KvType kv) const {
-    return options_.kv_type || options_.memory_bytes ? std::optional(kv) : std::nullopt;
-  }
+  // The type that leaves the most for weights, of those that may be taken.
+  KvType smallest_kv() const;
+  // Error where the heads do not fit the type that was given.
+  Status check_kv() const;
   RunMemory run_memory(uint64_t n_counted_bytes, KvType kv) const;
   // That even the smallest plan, of so many counted bytes, does not fit.
   Error too_small(uint64_t n_smallest, KvType kv) const;

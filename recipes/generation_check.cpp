@@ -42,9 +42,10 @@ bool repeats_itself(std::span<const Token> tokens) {
   return 2 * runs.size() < n_runs;
 }
 
-Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer) {
+Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer,
+                                         KvType kv_type) {
   const Metadata& metadata = decoder->file().metadata();
-  EDGELLM_ASSIGN_OR_RETURN(Session session, Session::create(decoder, {.n_context = 512}));
+  EDGELLM_ASSIGN_OR_RETURN(Session session, Session::create(decoder, {.n_context = 512, .kv_type = kv_type}));
   GenerationCheck check;
   for (const char* question : kPrompts) {
     std::string prompt = question;

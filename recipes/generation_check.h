@@ -19,7 +19,8 @@ struct GenerationCheck {
   bool collapsed() const { return 2 * (n_empty + n_looping) > n_answers; }
 };
 
-Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer);
+Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer,
+                                         KvType kv_type);
 
 // The last 24 tokens are one piece of 1 to 8 tokens over and over, or of the runs of 4 tokens in the last 96
 // (if there are 48 at least) more than half have been said before.

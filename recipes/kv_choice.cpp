@@ -13,6 +13,7 @@ Result<KvChoice> choose_kv_type(const PlanSearchInput& with_f16, uint64_t budget
   KvChoice choice;
   PlanSearchInput with_q8_0 = with_f16;
   with_q8_0.budget = budget_with_q8_0;
+  with_q8_0.kv_type = KvType::q8_0;
   EDGELLM_ASSIGN_OR_RETURN(choice.harm_with_f16, least_predicted_harm(with_f16));
   EDGELLM_ASSIGN_OR_RETURN(choice.harm_with_q8_0, least_predicted_harm(with_q8_0));
   if (!choice.harm_with_f16) {
@@ -25,16 +26,14 @@ Result<KvChoice> choose_kv_type(const PlanSearchInput& with_f16, uint64_t budget
   return choice;
 }
 
-Result<double> measure_cache_kl(RuntimeLanguageModel& original, std::shared_ptr<const GgufFile> source,
+Result<double> measure_cache_kl(MeasuredModel& with_f16, std::shared_ptr<const GgufFile> source,
                                 const RuntimeModelOptions& with_type,
                                 const std::vector<TensorCandidates>& candidates, CandidateStore& store,
                                 const TextWindows& text, const ReferenceLogits& reference,
                                 const std::filesystem::path& known) {
   if (auto kl = read_json<double>(known)) return *kl;
   const QuantizationPlan plan = stand_in_plan(candidates);
-  MeasuredModel as_it_is(original, *source, store);
-  EDGELLM_ASSIGN_OR_RETURN(DivergenceResult before, as_it_is.measure(plan, text, reference));
-  as_it_is.restore();
+  EDGELLM_ASSIGN_OR_RETURN(DivergenceResult before, with_f16.measure(plan, text, reference));
   EDGELLM_ASSIGN_OR_RETURN(auto model, RuntimeLanguageModel::load(source, with_type));
   MeasuredModel with_cache(*model, *source, store);
   EDGELLM_ASSIGN_OR_RETURN(DivergenceResult after, with_cache.measure(plan, text, reference));

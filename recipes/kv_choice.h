@@ -24,10 +24,10 @@ struct KvChoice {
 Result<KvChoice> choose_kv_type(const PlanSearchInput& with_f16, uint64_t budget_with_q8_0,
                                 const std::function<Result<double>()>& measure_kl);
 
-// What a cache of this type adds to the KL of the stand-in (recipes/tensor_costs.h), at least 0. original:
-// the loaded model, with its cache in f16; it is restored. What `known` holds is not measured again, what is
-// measured is put there.
-Result<double> measure_cache_kl(RuntimeLanguageModel& original, std::shared_ptr<const GgufFile> source,
+// What a cache of this type adds to the KL of the stand-in (recipes/tensor_costs.h), at least 0. with_f16:
+// the original with its cache in f16; the stand-in is applied to it. What `known` holds is not measured
+// again, what is measured is put there.
+Result<double> measure_cache_kl(MeasuredModel& with_f16, std::shared_ptr<const GgufFile> source,
                                 const RuntimeModelOptions& with_type,
                                 const std::vector<TensorCandidates>& candidates, CandidateStore& store,
                                 const TextWindows& text, const ReferenceLogits& reference,

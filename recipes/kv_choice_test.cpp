@@ -82,9 +82,10 @@ TEST_F(KvChoiceTest, WhatTheCacheAddsIsMeasuredOnceAndSmall) {
   const ReferenceLogits reference = ReferenceLogits::open(logits, text, "model").value();
   ThreadPool threads(1);
   CandidateStore store(folder.path() / "tensors", *source_, nullptr, threads);
+  MeasuredModel measured(*original, *source_, store);
   options.kv_type = KvType::q8_0;
   auto measure = [&] {
-    return measure_cache_kl(*original, source_, options, candidates_, store, text, reference, known).value();
+    return measure_cache_kl(measured, source_, options, candidates_, store, text, reference, known).value();
   };
   const double kl = measure();
   EXPECT_GT(kl, 0);

@@ -25,7 +25,7 @@ struct Problem {
   std::vector<std::vector<uint32_t>> groups;
   uint64_t rest = 0;        // header, norms and padding: what the file has beyond the items
   AllocationBudget budget;  // for the items alone
-  std::optional<KvType> kv_type;
+  KvType kv_type = KvType::f16;
 };
 
 // A plan's file may pad every item up to GGUF's alignment.
@@ -400,7 +400,7 @@ Result<uint64_t> counted_bytes(const GgufFile& source, const QuantizationPlan& p
 
 Result<uint64_t> smallest_budget(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
                                  bool drop_layers, const std::optional<LookupTensor>& lookup,
-                                 std::optional<KvType> kv_type) {
+                                 KvType kv_type) {
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   QuantizationPlan plan;
   plan.kv_type = kv_type;

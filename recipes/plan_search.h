@@ -37,7 +37,7 @@ struct PlanSearchInput {
   std::vector<double> block_influence;  // [n_layers]
   uint64_t budget = 0;                  // for counted_bytes()
   std::optional<LookupTensor> lookup;
-  std::optional<KvType> kv_type;  // as a QuantizationPlan's
+  KvType kv_type = KvType::f16;  // that plans are measured with
   std::optional<SpeedGoal> speed;
   bool drop_layers = true;
   TextWindows little_text, all_text;  // of fidelity 0 and 1; little_text is the beginning of all_text
@@ -68,7 +68,7 @@ Result<uint64_t> counted_bytes(const GgufFile& source, const QuantizationPlan& p
 // of them that takes most.
 Result<uint64_t> smallest_budget(const GgufFile& source, const std::vector<TensorCandidates>& candidates,
                                  bool drop_layers, const std::optional<LookupTensor>& lookup,
-                                 std::optional<KvType> kv_type = {});
+                                 KvType kv_type = KvType::f16);
 
 // Predicted, of the most accurate plan within the budget that leaves out no layer; none where there is none.
 Result<std::optional<double>> least_predicted_harm(const PlanSearchInput& input);

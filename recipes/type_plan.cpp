@@ -121,8 +121,8 @@ Status apply_report(const nlohmann::json& report, GgufFile& source, const std::f
       plan.dropped_layers.insert(layer.get<uint32_t>());
     }
   if (plan.dropped_layers.size() >= h.n_layers) return wrong("it drops every layer");
-  if (report.contains("budget") && text(report["budget"], "kv") == to_string(KvType::q8_0))
-    plan.kv_type = KvType::q8_0;
+  if (report.contains("budget"))
+    if (auto kv = parse_kv_type(text(report["budget"], "kv")); kv.ok()) plan.kv_type = *kv;
   for (const auto& row : report["tensors"]) {
     std::string name = text(row, "name");
     const GgufTensor* tensor = source.find(name);

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "core/blocks/block_rounding.h"
+#include "core/blocks/exact_zero.h"
 #include "core/blocks/iq4.h"
 #include "core/blocks/panel_problem.h"
 
@@ -24,15 +25,19 @@ struct Rounded {
   std::vector<float> errors = std::vector<float>(Problem::n * kStride);
 
   Rounded(TensorType type, const Problem& problem, const GridTrials& trials,
-          const BlockRounding& rounding = block_rounding())
+          const BlockRounding& rounding = block_rounding(), bool keeps_zeros = false)
       : panel(*find_block_grid(type), Problem::n / size_t(find_block_grid(type)->n_values), kRows) {
     std::vector<float> targets = problem.values;
+    if (keeps_zeros) {
+      panel.kept.assign(panel.levels.size(), 1);
+      panel.keep_zeros(problem.values.data(), kStride, 0, kStride);
+    }
     for (size_t block = 0; block < panel.n_blocks(); ++block) {
       const size_t first = block * size_t(panel.grid().n_values);
       std::vector<float> compensated(size_t(panel.grid().n_values) * kStride);
       rounding.compensate({Problem::n, first, size_t(panel.grid().n_values)}, problem.factors(),
-                          problem.values.data(), targets.data(), nullptr, kStride, 0, kStride,
-                          compensated.data());
+                          problem.values.data(), targets.data(), keeps_zeros ? panel.kept.data() : nullptr,
+                          kStride, 0, kStride, compensated.data());
       panel.fit(block, compensated.data(), kStride, problem.importance.data() + first, 0, kStride);
       rounding.round(panel, block, problem.factors(), trials, problem.values.data(), targets.data(),
                      errors.data(), kStride, 0, kStride);
@@ -179,6 +184,30 @@ TEST(BlockRounding, AfterImprovingNoSingleLevelIsBetterOneStepAway) {
         EXPECT_GE(-2 * change * gradient + change * change * problem.h[k * n + k], -1e-7) << r << " " << k;
       }
     }
+}
+
+TEST(BlockRounding, WhatIsKeptZeroIsZeroWithEveryInstructionSet) {
+  Problem problem(9);
+  for (size_t i = 0; i < problem.values.size(); i += 1 + i % 3) problem.values[i] = 0;
+  const GridTrials trials = {1, 1, 0.03f};
+  for (TensorType type : kTypes) {
+    if (!holds_exact_zero(type)) continue;
+    Rounded generic(type, problem, trials, *find_block_rounding("generic"), true);
+    improve(generic, problem, trials, *find_block_rounding("generic"));
+    generic.expect_consistent(problem, 1e-6f);
+    for (size_t i = 0; i < Problem::n; ++i)
+      for (size_t r = 0; r < kRows; ++r)
+        if (problem.values[i * kStride + r] == 0) {
+          ASSERT_EQ(generic.panel.levels[i * kStride + r], 0) << to_string(type) << " " << i << " " << r;
+        }
+    for (const char* name : {"avx2", "avx512"}) {
+      const BlockRounding* other = find_block_rounding(name);
+      if (!other) continue;
+      Rounded same(type, problem, trials, *other, true);
+      improve(same, problem, trials, *other);
+      EXPECT_EQ(same.bytes(), generic.bytes()) << name << " " << to_string(type);
+    }
+  }
 }
 
 TEST(BlockRounding, EveryInstructionSetGivesTheSameBits) {

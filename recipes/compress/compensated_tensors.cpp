@@ -113,11 +113,7 @@ class CompensationRun {
     return {};
   }
 
-  // A plan that loses pruned weights in one matrix need not keep them in the others.
-  bool keeps_zeros(TensorType type) const {
-    return has_pruned_weights(*source_) && tensors_losing_zeros(*source_, plan_).empty() &&
-           holds_exact_zero(type);
-  }
+  bool keeps_zeros(TensorType type) const { return has_pruned_weights(*source_) && holds_exact_zero(type); }
 
   std::filesystem::path log_path() const { return options_.folder / "compensation.jsonl"; }
 

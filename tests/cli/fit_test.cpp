@@ -1,4 +1,5 @@
 // What fit takes, and what it makes of the folder it works in.
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/edgellm_program.h"
@@ -83,6 +84,34 @@ TEST_F(Fit, TheKvCacheIsOneThatLeavesRoomForWeightsAndRunsTakeIt) {
   auto given = fit;
   given.insert(given.end(), {"--kv", "f16"});
   expect_refused(given, {"smallest possible"});
+}
+
+TEST_F(Fit, AChoiceOfTheKvCacheThatIsKnownLeadsToTheSamePlan) {
+  ASSERT_EQ(
+      run({"inspect", "model.gguf", "--context", "64", "--kv", "f16", "--json", "inspect.json"}).exit_code,
+      0);
+  const auto memory = nlohmann::json::parse(contents(at("inspect.json")))["run_memory"];
+  // From plans that barely fit beside f16 to plans of nearly all in Q8_0, as the stand-in is.
+  for (double share : {0.6, 0.45}) {
+    const uint64_t budget = memory["all"].get<uint64_t>() - uint64_t(share * memory["weights"].get<double>());
+    const std::string work = fmt::format("work-{}", share);
+    const std::vector<std::string> fit = {"fit",         "model.gguf", "--memory", std::to_string(budget),
+                                          "--context",   "64",         "-o",       "out.gguf",
+                                          "--calibrate", "text.txt",   "--work",   work,
+                                          "--keep-work"};
+    Outcome first = run(fit);
+    ASSERT_EQ(first.exit_code, 0) << first.err;
+    const std::string file = contents(at("out.gguf"));
+    auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+    EXPECT_TRUE(report["kv_choice"]["kl_of_q8_0"].is_number()) << report["kv_choice"];
+    const auto tried = report["tried"];
+    for (const auto& entry : fs::recursive_directory_iterator(at(work)))
+      if (entry.path().filename().string().starts_with("search-")) fs::remove(entry.path());
+    Outcome again = run(fit);
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_EQ(nlohmann::json::parse(contents(at("out.gguf.json")))["tried"], tried);
+    EXPECT_TRUE(contents(at("out.gguf")) == file);
+  }
 }
 
 TEST_F(Fit, ATimeIsSpentOnWhatItIsEnoughFor) {
