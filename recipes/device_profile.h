@@ -42,6 +42,9 @@ struct DeviceProfileOptions {
 
 // Of every type that can be written. Error when interrupted or when there is no memory for the matrices.
 Result<DeviceProfile> measure_device_profile(const DeviceProfileOptions& options, const Progress& progress);
+// The one kept at this path where it is of as many threads; else measured, without prompts, and kept there.
+Result<DeviceProfile> kept_device_profile(const std::filesystem::path& path, size_t n_threads,
+                                          const Progress& progress);
 
 nlohmann::ordered_json profile_json(const DeviceProfile& profile);
 Status write_device_profile(const DeviceProfile& profile, const std::filesystem::path& path);

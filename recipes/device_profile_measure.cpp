@@ -129,4 +129,14 @@ Result<DeviceProfile> measure_device_profile(const DeviceProfileOptions& options
   return profile;
 }
 
+Result<DeviceProfile> kept_device_profile(const std::filesystem::path& path, size_t n_threads,
+                                          const Progress& progress) {
+  if (auto kept = read_device_profile(path); kept.ok() && kept->n_threads == n_threads) return kept;
+  EDGELLM_ASSIGN_OR_RETURN(
+      DeviceProfile profile,
+      measure_device_profile({.n_threads = n_threads, .n_rounds = 3, .prompts = false}, progress));
+  EDGELLM_RETURN_IF_ERROR(write_device_profile(profile, path));
+  return profile;
+}
+
 }  // namespace edgellm

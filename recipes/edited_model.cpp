@@ -5,6 +5,7 @@
 
 #include "core/arch/architecture.h"
 #include "core/base/interrupt.h"
+#include "recipes/model_shape.h"
 #include "recipes/pruned_weights.h"
 #include "recipes/quantize.h"
 
@@ -12,23 +13,6 @@ namespace edgellm {
 namespace {
 
 constexpr std::string_view kUnevenArchitecture = "deci";
-
-bool is_of_attention(TensorRole role) {
-  switch (role) {
-    case TensorRole::attention_norm:
-    case TensorRole::attention_q:
-    case TensorRole::attention_k:
-    case TensorRole::attention_v:
-    case TensorRole::attention_output:
-    case TensorRole::attention_q_bias:
-    case TensorRole::attention_k_bias:
-    case TensorRole::attention_v_bias:
-    case TensorRole::attention_output_bias:
-      return true;
-    default:
-      return false;
-  }
-}
 
 bool is_rotated(TensorRole role) {
   return role == TensorRole::attention_q || role == TensorRole::attention_k ||

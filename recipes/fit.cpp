@@ -3,16 +3,16 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "core/base/content_hash.h"
 #include "core/base/output_file.h"
-#include "recipes/calibration_statistics.h"
 #include "recipes/calibration_text.h"
 #include "recipes/device_profile.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_budget.h"
+#include "recipes/fit_model.h"
 #include "recipes/fit_pace.h"
+#include "recipes/fit_reference.h"
 #include "recipes/fit_report.h"
 #include "recipes/fit_source.h"
 #include "recipes/fit_work.h"
@@ -22,8 +22,8 @@
 #include "recipes/kv_choice.h"
 #include "recipes/measured_run.h"
 #include "recipes/plan_search.h"
+#include "recipes/shape_search.h"
 #include "recipes/stored_model.h"
-#include "recipes/tensor_encoding.h"
 
 namespace edgellm {
 namespace {
@@ -58,11 +58,12 @@ class FitRun {
     EDGELLM_RETURN_IF_ERROR(collect_importance());
     EDGELLM_RETURN_IF_ERROR(predict_costs());
     EDGELLM_RETURN_IF_ERROR(choose_kv());
+    EDGELLM_RETURN_IF_ERROR(choose_shape());
     EDGELLM_RETURN_IF_ERROR(search());
     EDGELLM_RETURN_IF_ERROR(choose_and_write());
     EDGELLM_RETURN_IF_ERROR(measure_runs());
     clock_.end();
-    nlohmann::json report = fit_report(options_, *source_, findings());
+    nlohmann::json report = fit_report(options_, original(), *model_, findings());
     EDGELLM_RETURN_IF_ERROR(write_text_file(report_path(), report.dump(2) + "\n"));
     std::error_code code;
     std::filesystem::remove(stages_path_, code);
@@ -98,35 +99,28 @@ class FitRun {
     EDGELLM_ASSIGN_OR_RETURN(model_file_,
                              fit_source(options_.model, work_root(), options_.n_threads, progress_));
     EDGELLM_ASSIGN_OR_RETURN(FitSource opened, open_fit_source(model_file_));
-    source_ = std::move(opened.file);
+    model_->source = std::move(opened.file);
     is_output_left_out_ = opened.is_output_left_out;
     for (const auto& output : {options_.output, report_path()})
-      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, source_->paths()));
-    EDGELLM_ASSIGN_OR_RETURN(hyperparameters_, read_hyperparameters(source_->metadata()));
-    EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source_->metadata()));
+      EDGELLM_RETURN_IF_ERROR(check_is_no_input(output, model_->source->paths()));
+    EDGELLM_ASSIGN_OR_RETURN(model_->hyperparameters, read_hyperparameters(model_->source->metadata()));
+    EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(model_->source->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
-    EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_, Codebooks::none));
-    // Later stages look at samples of the rows only, and one such weight makes every figure NaN.
-    ProgressMeter meter(progress_, "checking weights", double(source_->n_file_bytes()));
-    for (const GgufTensor& tensor : source_->tensors()) {
-      EDGELLM_RETURN_IF_ERROR(check_finite(tensor, threads_));
-      source_->give_back(tensor);
-      meter.add(double(tensor.data.size()));
-    }
-    meter.finish();
-    EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_files(source_->paths()));
+    EDGELLM_ASSIGN_OR_RETURN(model_->candidates, list_candidates(*model_->source, Codebooks::none));
+    EDGELLM_RETURN_IF_ERROR(check_weights(*model_->source, threads_, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_files(model_->source->paths()));
     return {};
   }
 
   Status set_budget() {
-    budget_.emplace(options_, *source_, hyperparameters_, threads_.n_threads());
+    budget_.emplace(options_, *model_->source, model_->hyperparameters, threads_.n_threads());
     kv_type_ = options_.kv_type.value_or(KvType::f16);
     EDGELLM_RETURN_IF_ERROR(budget_->check_kv());
     weight_bytes_ = budget_->weight_bytes(kv_type_);
     const KvType kv = budget_->smallest_kv();
     EDGELLM_RETURN_IF_ERROR(allow_codebooks(kv));
-    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*source_, candidates_, options_.drop_layers,
-                                                                budget_->lookup(), kv));
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*model_->source, model_->candidates,
+                                                                options_.drop_layers, budget_->lookup(), kv));
     if (smallest <= budget_->weight_bytes(kv)) return {};
     return budget_->too_small(smallest, kv);
   }
@@ -135,11 +129,11 @@ class FitRun {
   // layers would have to be left out.
   Status allow_codebooks(KvType kv) {
     if (is_timed()) return {};
-    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest,
-                             smallest_budget(*source_, candidates_, false, budget_->lookup(), kv));
+    EDGELLM_ASSIGN_OR_RETURN(uint64_t smallest, smallest_budget(*model_->source, model_->candidates, false,
+                                                                budget_->lookup(), kv));
     has_codebooks_ = effort_.codebooks || smallest > budget_->weight_bytes(kv);
     if (!has_codebooks_) return {};
-    EDGELLM_ASSIGN_OR_RETURN(candidates_, list_candidates(*source_, Codebooks::all));
+    EDGELLM_ASSIGN_OR_RETURN(model_->candidates, list_candidates(*model_->source, Codebooks::all));
     return {};
   }
 
@@ -159,12 +153,12 @@ class FitRun {
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
       // Large models get less text: drawing costs them minutes.
-      size_t n_windows = source_->n_file_bytes() > (uint64_t{4} << 30) ? 24 : 48;
+      size_t n_windows = model_->source->n_file_bytes() > (uint64_t{4} << 30) ? 24 : 48;
       if (e.n_compensation_windows)
         n_windows = std::max(n_windows, e.n_compensation_windows + e.n_verify_windows);
       DrawnText wanted = {n_windows, e.n_window_tokens, kFewestWindows, work_->model_folder() / "drawn.jsonl",
                           threads_.n_threads()};
-      EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(source_, *tokenizer_, wanted, progress_));
+      EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(model_->source, *tokenizer_, wanted, progress_));
     }
     // Windows are in random order: the first are kept apart for the final check, the next are searched on,
     // and importance is taken from all that are left and those searched on.
@@ -174,8 +168,10 @@ class FitRun {
     verify_text_ = windows_of(text_, 0, n_verify_, kFirstScoredRow);
     search_text_ = windows_of(text_, n_verify_, n_search_, kFirstScoredRow);
     little_text_ = windows_of(text_, n_verify_, std::max<size_t>(1, n_search_ / 4), kFirstScoredRow);
-    return work_->enter_text(
-        hash_text(text_.hash + nlohmann::json{e.n_importance_windows, e.n_error_rows}.dump()));
+    EDGELLM_RETURN_IF_ERROR(work_->enter_text(
+        hash_text(text_.hash + nlohmann::json{e.n_importance_windows, e.n_error_rows}.dump())));
+    model_->folder = work_->folder();
+    return {};
   }
 
   bool is_timed() const { return options_.goal != FitGoal::accuracy || options_.most_seconds_per_token; }
@@ -184,16 +180,9 @@ class FitRun {
   Status measure_device() {
     if (!is_timed() || profile_) return {};
     clock_.begin("measuring this device");
-    auto path = work_->model_folder() / "device-profile.json";
-    auto known = read_device_profile(path);
-    if (known.ok() && known->n_threads == threads_.n_threads()) {
-      profile_ = std::move(*known);
-      return {};
-    }
-    EDGELLM_ASSIGN_OR_RETURN(
-        profile_, measure_device_profile({.n_threads = options_.n_threads, .n_rounds = 3, .prompts = false},
-                                         progress_));
-    return write_device_profile(*profile_, path);
+    EDGELLM_ASSIGN_OR_RETURN(profile_, kept_device_profile(work_->model_folder() / "device-profile.json",
+                                                           threads_.n_threads(), progress_));
+    return {};
   }
 
   // What was settled once is not settled anew, so that a stopped fit goes on to the same file.
@@ -221,7 +210,8 @@ class FitRun {
     if (!options_.seconds) return {};
     clock_.begin("measuring this machine");
     pace_.emplace();
-    EDGELLM_ASSIGN_OR_RETURN(pace_->seconds_per_window, time_window(*model_, effort_.n_window_tokens));
+    EDGELLM_ASSIGN_OR_RETURN(pace_->seconds_per_window,
+                             time_window(*model_->runtime, effort_.n_window_tokens));
     return settle("steps", [this] {
       return steps_within(*options_.seconds - clock_.total() - pace_->fast(), *pace_, n_compress_windows());
     });
@@ -247,78 +237,42 @@ class FitRun {
   Status load_original() {
     RuntimeModelOptions o = model_options();
     o.kv_type = KvType::f16;
-    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, o));
+    EDGELLM_ASSIGN_OR_RETURN(model_->runtime, RuntimeLanguageModel::load(model_->source, o));
     return {};
   }
 
   Status record_reference() {
     clock_.begin("reference logits");
-    struct Part {
-      const char* name;
-      const TextWindows& text;
-      std::unique_ptr<ReferenceLogits>& logits;
+    auto reference = [&](const TextWindows& text, const char* name) {
+      return fit_reference(*model_->runtime, text, model_hash_, work_->folder(), name, progress_);
     };
-    // The original's perplexity on the verify text, which is recorded last.
-    auto perplexity_path = work_->file("original.json");
-    auto perplexity = read_json<double>(perplexity_path);
-    for (Part part : {Part{"search.reference", search_text_, search_reference_},
-                      Part{"verify.reference", verify_text_, verify_reference_}}) {
-      auto path = work_->file(part.name);
-      auto opened = ReferenceLogits::open(path, part.text, model_hash_);
-      bool is_last = &part.text == &verify_text_;
-      if (!opened.ok() || (is_last && !perplexity)) {
-        EDGELLM_ASSIGN_OR_RETURN(PerplexityResult recorded,
-                                 ReferenceLogits::record(*model_, part.text, model_hash_, path, progress_));
-        if (is_last) perplexity = recorded.perplexity;
-        opened = ReferenceLogits::open(path, part.text, model_hash_);
-        if (!opened.ok()) return opened.error();
-      }
-      part.logits = std::make_unique<ReferenceLogits>(std::move(*opened));
-    }
-    original_.perplexity = *perplexity;
-    EDGELLM_RETURN_IF_ERROR(write_text_file(perplexity_path, nlohmann::json(*perplexity).dump()));
+    EDGELLM_ASSIGN_OR_RETURN(search_reference_, reference(search_text_, "search"));
+    EDGELLM_ASSIGN_OR_RETURN(verify_reference_, reference(verify_text_, "verify"));
+    original_.perplexity = verify_reference_.perplexity;
     // From here on the stand-in is read, not the original.
-    for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
+    for (const GgufTensor& tensor : model_->source->tensors()) model_->source->give_back(tensor);
     return {};
   }
 
   Status collect_importance() {
     clock_.begin("importance");
-    auto matrix_path = work_->file("importance.gguf"), influence_path = work_->file("block_influence.json");
-    auto influence = read_json<std::vector<double>>(influence_path);
-    auto matrix = read_importance_matrix(matrix_path);
-    if (influence && influence->size() == hyperparameters_.n_layers && matrix.ok()) {
-      importance_ = std::move(*matrix);
-      block_influence_ = std::move(*influence);
-      return {};
-    }
-    CandidateStore plain(work_->file("tensors"), *source_, nullptr, threads_);
-    MeasuredModel stand_in(*model_, *source_, plain);
-    EDGELLM_RETURN_IF_ERROR(stand_in.apply(stand_in_plan(candidates_)));
-    size_t first = n_verify_, count = std::min(effort_.n_importance_windows, text_.windows.size() - first);
-    EDGELLM_ASSIGN_OR_RETURN(
-        CalibrationStatistics statistics,
-        collect_calibration_statistics(*model_, std::span(text_.windows).subspan(first, count), progress_));
-    stand_in.restore();
-    importance_ = std::move(statistics.importance);
-    importance_.datasets = text_.sources;
-    block_influence_ = statistics.block_influence;
-    EDGELLM_RETURN_IF_ERROR(write_importance_matrix(importance_, matrix_path));
-    return write_text_file(influence_path, nlohmann::json(block_influence_).dump());
+    const auto windows = std::span(text_.windows).subspan(n_verify_);
+    return learn_importance(*model_, windows.first(std::min(effort_.n_importance_windows, windows.size())),
+                            text_.sources, threads_, progress_);
   }
 
   Status predict_costs() {
-    store_ = std::make_unique<CandidateStore>(work_->file("tensors"), *source_, &importance_, threads_);
-    measured_ = std::make_unique<MeasuredModel>(*model_, *source_, *store_);
+    model_->measure(threads_);
     clock_.begin("rounding errors");
-    EDGELLM_RETURN_IF_ERROR(measure_errors(*source_, importance_, effort_.n_error_rows,
-                                           work_->file("errors.json"), threads_, progress_, candidates_));
+    EDGELLM_RETURN_IF_ERROR(measure_errors(*model_->source, model_->importance, effort_.n_error_rows,
+                                           work_->file("errors.json"), threads_, progress_,
+                                           model_->candidates));
     clock_.begin("sensitivity");
     TextWindows text =
         windows_of(text_, n_verify_, std::min(effort_.n_sensitivity_windows, n_search_), kFirstScoredRow);
     for (auto& window : text.windows) window.resize(std::min(window.size(), effort_.n_sensitivity_tokens));
-    return measure_sensitivity(*measured_, text, *search_reference_, work_->file("sensitivity.jsonl"),
-                               progress_, candidates_);
+    return measure_sensitivity(*model_->measured, text, *search_reference_.logits,
+                               work_->file("sensitivity.jsonl"), progress_, model_->candidates);
   }
 
   double most_harm() const { return options_.goal == FitGoal::speed ? kSpeedHarm : kBalancedHarm; }
@@ -342,8 +296,8 @@ class FitRun {
       with_q8_0.kv_type = KvType::q8_0;
       const auto name = fmt::format("kl-of-q8_0-{}-{}.json", n_verify_, little_text_.windows.size());
       auto measure_kl = [&] {
-        return measure_cache_kl(*measured_, source_, with_q8_0, candidates_, *store_, little_text_,
-                                *search_reference_, work_->file(name));
+        return measure_cache_kl(*model_->measured, model_->source, with_q8_0, model_->candidates,
+                                *model_->store, little_text_, *search_reference_.logits, work_->file(name));
       };
       EDGELLM_ASSIGN_OR_RETURN(
           kv_choice_, choose_kv_type(search_input(), budget_->weight_bytes(KvType::q8_0), measure_kl));
@@ -351,45 +305,90 @@ class FitRun {
       weight_bytes_ = budget_->weight_bytes(kv_type_);
     }
     if (kv_type_ == KvType::f16) return {};
-    measured_.reset();
-    EDGELLM_ASSIGN_OR_RETURN(model_, RuntimeLanguageModel::load(source_, model_options()));
-    measured_ = std::make_unique<MeasuredModel>(*model_, *source_, *store_);
+    return model_->measure_with(model_options(), threads_);
+  }
+
+  // What the plan is better off without, if the whole model's plan and the presets turn out to be worse once
+  // all of them are encoded and measured.
+  Status choose_shape() {
+    if (!options_.drop_layers) return {};
+    clock_.begin("choosing what to leave out");
+    const auto path = work_->file(fmt::format("shape-{}.json", search_key()));
+    if (auto known = read_json<nlohmann::json>(path))
+      if (auto shape = shape_from_json(*known, model_->hyperparameters))
+        return shape->is_whole() ? Status() : take_shape(*shape);
+    const PlanSearchInput whole = search_input();
+    ShapeSearchInput input = {&whole, &model_->importance};
+    input.n_window_tokens = effort_.n_sensitivity_tokens;
+    input.log = work_->file("parts.jsonl");
+    std::optional<double> of_whole, of_shaped;
+    do {
+      EDGELLM_ASSIGN_OR_RETURN(const FoundShape found, search_shape(*model_->measured, input, progress_));
+      if (found.shape.is_whole()) break;
+      EDGELLM_ASSIGN_OR_RETURN(of_whole, kl_before_search(*model_->measured, whole, progress_));
+      EDGELLM_RETURN_IF_ERROR(take_shape(found.shape));
+      EDGELLM_ASSIGN_OR_RETURN(of_shaped, kl_before_search(*model_->measured, search_input(), progress_));
+      if (of_shaped && (!of_whole || *of_shaped < *of_whole)) break;
+      leave_shape();
+      // How large a file of uneven layers will be is not known to the byte beforehand.
+      input.whole_layers_only = !input.whole_layers_only;
+    } while (!of_shaped && !of_whole && input.whole_layers_only);
+    return write_text_file(path, to_json(model_->shape).dump());
+  }
+
+  Status take_shape(const ModelShape& shape) {
+    EDGELLM_ASSIGN_OR_RETURN(
+        auto shaped, shaped_fit_model(*model_, shape, has_codebooks_ ? Codebooks::all : Codebooks::none,
+                                      model_options(), threads_, progress_));
+    whole_ = std::exchange(model_, std::move(shaped));
+    set_weight_bytes();
     return {};
+  }
+
+  void leave_shape() {
+    model_ = std::move(whole_);
+    set_weight_bytes();
+  }
+
+  void set_weight_bytes() {
+    // A share of the file's size is one of the original's.
+    if (!options_.memory_bytes) return;
+    budget_.emplace(options_, *model_->source, model_->hyperparameters, threads_.n_threads());
+    weight_bytes_ = budget_->weight_bytes(kv_type_);
   }
 
   PlanSearchInput search_input() const {
     PlanSearchInput input;
-    input.source = source_.get();
-    input.candidates = &candidates_;
-    input.block_influence = block_influence_;
+    input.source = model_->source.get();
+    input.candidates = &model_->candidates;
+    input.block_influence = model_->block_influence;
     input.budget = weight_bytes_;
     input.lookup = budget_->lookup();
     input.kv_type = kv_type_;
     if (is_timed()) input.speed = {&*profile_, options_.most_seconds_per_token, most_harm()};
-    input.drop_layers = options_.drop_layers;
     input.little_text = little_text_;
     input.all_text = search_text_;
-    input.reference = search_reference_.get();
+    input.reference = search_reference_.logits.get();
     input.evolution.n_generations = effort_.n_generations;
     input.evolution.n_offspring = effort_.n_offspring;
     input.evolution.patience = effort_.patience;
-    input.checkpoint = work_->file(fmt::format("search-{}.json", search_key()));
+    input.checkpoint = model_->folder / fmt::format("search-{}.json", search_key());
     return input;
   }
 
   Status search() {
     clock_.begin("search");
     // The originals are not needed while plans are measured.
-    for (const GgufTensor& tensor : source_->tensors()) source_->give_back(tensor);
-    EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*measured_, search_input(), progress_));
+    for (const GgufTensor& tensor : model_->source->tensors()) model_->source->give_back(tensor);
+    EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*model_->measured, search_input(), progress_));
     return {};
   }
 
   Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
-    MeasuredModel measured(*model_, *source_, store);
+    MeasuredModel measured(*model_->runtime, *model_->source, store);
     EDGELLM_RETURN_IF_ERROR(measured.apply(plan));
-    EDGELLM_ASSIGN_OR_RETURN(Judged judged,
-                             judge_model(*model_, verify_text_, *verify_reference_, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(
+        Judged judged, judge_model(*model_->runtime, verify_text_, *verify_reference_.logits, progress_));
     measured.restore();
     store.give_back();
     return judged;
@@ -399,14 +398,14 @@ class FitRun {
   // also when it is rounded with feedback and when it is trained; the best that still talks is written.
   Status choose_and_write() {
     clock_.begin("verifying");
-    measured_->restore();
+    model_->measured->restore();
     std::vector<MeasuredPlan> rivals = searched_.tried;
     std::stable_sort(rivals.begin(), rivals.end(),
                      [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
     rivals.resize(std::min<size_t>(rivals.size(), 2));
     for (const MeasuredPlan& rival : rivals) {
-      EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan, *store_));
-      judged_.push_back({rival, judged, store_.get(), work_->file("tensors")});
+      EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan, *model_->store));
+      judged_.push_back({rival, judged, model_->store.get(), model_->folder / "tensors"});
     }
     auto by_kl = [](const JudgedPlan& a, const JudgedPlan& b) { return a.judged.kl < b.judged.kl; };
     std::stable_sort(judged_.begin(), judged_.end(), by_kl);
@@ -422,7 +421,7 @@ class FitRun {
       chosen_ = rival.plan;
       verified_ = rival.judged;
       EDGELLM_RETURN_IF_ERROR(
-          write_stored_model(*source_, chosen_.plan, *rival.store, options_.output, progress_));
+          write_stored_model(*model_->source, chosen_.plan, *rival.store, options_.output, progress_));
       clock_.begin("checking generation");
       EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.output));
       auto result = std::make_shared<GgufFile>(std::move(file));
@@ -443,10 +442,11 @@ class FitRun {
     n_compensated_windows_ = windows.size();
     CompensationOptions o;
     o.folder =
-        work_->file(fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size()));
+        model_->folder / fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size());
     o.n_threads = options_.n_threads;
-    EDGELLM_ASSIGN_OR_RETURN(compensation_, compensate_tensors(source_, plan.plan, windows, o, progress_));
-    compensated_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
+    EDGELLM_ASSIGN_OR_RETURN(compensation_,
+                             compensate_tensors(model_->source, plan.plan, windows, o, progress_));
+    compensated_ = std::make_unique<CandidateStore>(o.folder, *model_->source, &model_->importance, threads_);
     const double seconds = clock_.end();
     if (pace_) {
       // Unless an earlier fit had left this work: then it says nothing of this machine.
@@ -476,21 +476,23 @@ class FitRun {
     clock_.begin("training on the grid");
     GridTrainingOptions o;
     o.encoded = rival.folder;
-    o.folder = work_->file(fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
-                                       compress_windows().size(), effort_.n_training_epochs,
-                                       rival.folder.filename().string()));
+    o.original = original().source;
+    o.folder =
+        model_->folder / fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
+                                     compress_windows().size(), effort_.n_training_epochs,
+                                     rival.folder.filename().string());
     o.n_epochs = effort_.n_training_epochs;
     o.n_threads = options_.n_threads;
-    EDGELLM_ASSIGN_OR_RETURN(training_,
-                             train_tensors(source_, rival.plan.plan, compress_windows(), o, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(
+        training_, train_tensors(model_->source, rival.plan.plan, compress_windows(), o, progress_));
     if (!training_->best_epoch) return {};
     clock_.begin("verifying");
-    trained_ = std::make_unique<CandidateStore>(o.folder, *source_, &importance_, threads_);
+    trained_ = std::make_unique<CandidateStore>(o.folder, *model_->source, &model_->importance, threads_);
     for (const std::string& name : training_->changed) trained_->use_changed(name);
-    const std::filesystem::path path = work_->file("trained.gguf");
-    EDGELLM_RETURN_IF_ERROR(write_stored_model(*source_, rival.plan.plan, *trained_, path, progress_));
-    EDGELLM_ASSIGN_OR_RETURN(rival.judged,
-                             judge_file(path, model_options(), verify_text_, *verify_reference_, progress_));
+    const std::filesystem::path path = model_->folder / "trained.gguf";
+    EDGELLM_RETURN_IF_ERROR(write_stored_model(*model_->source, rival.plan.plan, *trained_, path, progress_));
+    EDGELLM_ASSIGN_OR_RETURN(
+        rival.judged, judge_file(path, model_options(), verify_text_, *verify_reference_.logits, progress_));
     std::error_code code;
     std::filesystem::remove(path, code);
     rival.plan.name += kTrained;
@@ -515,13 +517,16 @@ class FitRun {
     return {};
   }
 
-  FitSide side(uint64_t n_file_bytes, const QuantizationPlan& plan, KvType kv, const MeasuredRun& run,
-               const Judged& judged) const {
+  const FitModel& original() const { return whole_ ? *whole_ : *model_; }
+
+  FitSide side(const FitModel& model, uint64_t n_file_bytes, const QuantizationPlan& plan, KvType kv,
+               const MeasuredRun& run, const Judged& judged) const {
     // Does not fail: both plans have been written or read.
     uint64_t n_counted_bytes = n_file_bytes;
-    if (auto counted = counted_bytes(*source_, plan, budget_->lookup()); counted.ok())
+    const FitBudget budget(options_, *model.source, model.hyperparameters, threads_.n_threads());
+    if (auto counted = counted_bytes(*model.source, plan, budget.lookup()); counted.ok())
       n_counted_bytes = *counted;
-    return {n_file_bytes, budget_->run_memory(n_counted_bytes, kv).total(), run, judged};
+    return {n_file_bytes, budget.run_memory(n_counted_bytes, kv).total(), run, judged};
   }
 
   FitFindings findings() const {
@@ -533,12 +538,11 @@ class FitRun {
     f.is_output_left_out = is_output_left_out_;
     f.text = &text_;
     f.n_search = n_search_, f.n_verify = n_verify_;
-    f.before =
-        side(source_->n_file_bytes(), {}, options_.kv_type.value_or(KvType::f16), run_before_, original_);
-    f.after = side(chosen_.n_file_bytes, chosen_.plan, kv_type_, run_after_, verified_);
+    f.before = side(original(), original().source->n_file_bytes(), {}, options_.kv_type.value_or(KvType::f16),
+                    run_before_, original_);
+    f.after = side(*model_, chosen_.n_file_bytes, chosen_.plan, kv_type_, run_after_, verified_);
     f.chosen = &chosen_;
     f.searched = &searched_;
-    f.candidates = &candidates_;
     for (const JudgedPlan& rival : judged_) f.verified.emplace_back(rival.plan.name, rival.judged);
     if (compensated_) f.compensation = &compensation_;
     if (training_) f.training = &*training_;
@@ -560,9 +564,9 @@ class FitRun {
   std::filesystem::path model_file_, stages_path_;
   std::vector<std::filesystem::path> settled_;  // files of settle()
   bool is_output_left_out_ = false, has_codebooks_ = false;
-  std::shared_ptr<GgufFile> source_;
   std::string model_hash_;
-  Hyperparameters hyperparameters_;
+  std::unique_ptr<FitModel> model_ = std::make_unique<FitModel>();  // that is planned for
+  std::unique_ptr<FitModel> whole_;                                 // where that leaves something out
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<FitBudget> budget_;
   KvType kv_type_ = KvType::f16;
@@ -573,14 +577,8 @@ class FitRun {
   CalibrationText text_;
   size_t n_verify_ = 0, n_search_ = 0, n_compensated_windows_ = 0;
   TextWindows verify_text_, search_text_, little_text_;
-  std::unique_ptr<RuntimeLanguageModel> model_;
-  std::unique_ptr<ReferenceLogits> search_reference_, verify_reference_;
+  FitReference search_reference_, verify_reference_;
   Judged original_, verified_;
-  ImportanceMatrix importance_;
-  std::vector<double> block_influence_;
-  std::vector<TensorCandidates> candidates_;
-  std::unique_ptr<CandidateStore> store_;
-  std::unique_ptr<MeasuredModel> measured_;
   PlanSearchResult searched_;
   std::vector<JudgedPlan> judged_;
   Compensation compensation_;

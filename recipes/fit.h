@@ -40,7 +40,7 @@ struct FitOptions {
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
   std::filesystem::path work;                    // empty: OUTPUT.work beside the output
   bool keep_work = false;
-  bool drop_layers = true;  // whether whole layers may be left out
+  bool drop_layers = true;  // whether layers and parts of them may be left out
   FitGoal goal = FitGoal::accuracy;
   std::optional<double> most_seconds_per_token;  // predicted; with FitGoal::accuracy only
   // Speeds of another machine. Empty: measured on this one, where they are needed.

@@ -28,7 +28,8 @@ nlohmann::json to_json(const KvChoice& choice) {
 }
 
 // Of the products of a token, on the profile's device.
-nlohmann::json speed_report(const FitOptions& options, const GgufFile& source, const FitFindings& found) {
+nlohmann::json speed_report(const FitOptions& options, const GgufFile& original, const GgufFile& planned,
+                            const FitFindings& found) {
   const DeviceProfile& profile = *found.profile;
   nlohmann::json j = {{"optimize", to_string(options.goal)},
                       {"profile", options.device_profile.empty() ? "measured on this machine"
@@ -38,27 +39,26 @@ nlohmann::json speed_report(const FitOptions& options, const GgufFile& source, c
                       {"predicted_seconds_per_token_before", nullptr}};
   if (profile.machine.is_object() && profile.machine.contains("cpu"))
     j["device"]["cpu"] = profile.machine["cpu"];
-  if (auto seconds = predicted_seconds_per_token(source, found.chosen->plan, profile))
+  if (auto seconds = predicted_seconds_per_token(planned, found.chosen->plan, profile))
     j["predicted_seconds_per_token"] = *seconds;
-  if (auto seconds = predicted_seconds_per_token(source, {}, profile))
+  if (auto seconds = predicted_seconds_per_token(original, {}, profile))
     j["predicted_seconds_per_token_before"] = *seconds;
   if (found.most_seconds) j["most_seconds_per_token"] = *found.most_seconds;
   if (found.most_harm) j["most_harm"] = *found.most_harm;
   return j;
 }
 
-void add_tensors(const FitFindings& found, nlohmann::json& j) {
-  const std::vector<TensorCandidates>& candidates = *found.candidates;
+void add_tensors(const FitModel& planned, const FitFindings& found, nlohmann::json& j) {
+  const std::vector<TensorCandidates>& candidates = planned.candidates;
   const QuantizationPlan& plan = found.chosen->plan;
   auto items = allocation_items(candidates);
   for (size_t i = 0; i < candidates.size(); ++i) {
     const TensorCandidates& c = candidates[i];
     auto type = plan.types.find(c.tensor->name);
-    if (type == plan.types.end() || (c.layer >= 0 && plan.dropped_layers.contains(uint32_t(c.layer))))
-      continue;
-    j["tensors"].push_back({{"name", c.tensor->name},
+    if (type == plan.types.end()) continue;
+    j["tensors"].push_back({{"name", planned.original_name(c.tensor->name)},
                             {"role", to_string(c.role)},
-                            {"layer", c.layer},
+                            {"layer", planned.original_layer(c.layer)},
                             {"type", to_string(type->second)},
                             {"bits", info(type->second).bits_per_value()},
                             {"bytes", *tensor_bytes({c.tensor->name, type->second, c.tensor->dimensions})},
@@ -72,7 +72,8 @@ void add_tensors(const FitFindings& found, nlohmann::json& j) {
 
 }  // namespace
 
-nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, const FitFindings& found) {
+nlohmann::json fit_report(const FitOptions& options, const FitModel& original, const FitModel& planned,
+                          const FitFindings& found) {
   nlohmann::json j;
   j["schema"] = 1;
   j["command"] = "fit";
@@ -93,12 +94,17 @@ nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, con
   j["before"] = to_json(found.before);
   j["after"] = to_json(found.after);
   j["chosen"] = found.chosen->name;
-  j["dropped_layers"] = found.chosen->plan.dropped_layers;
+  j.update(to_json(planned.shape));
   j["output_tied"] = found.is_output_left_out;
-  if (found.profile) j["speed"] = speed_report(options, source, found);
-  add_tensors(found, j);
+  if (found.profile) j["speed"] = speed_report(options, *original.source, *planned.source, found);
+  add_tensors(planned, found, j);
   for (const auto& plan : found.searched->tried)
     j["tried"].push_back({{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"search_kl", plan.kl}});
+  j["predicted_kl"] = found.searched->predicted_harm;
+  j["not_measured"] = nlohmann::json::array();
+  for (const auto& plan : found.searched->unlikely)
+    j["not_measured"].push_back(
+        {{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"predicted_kl", plan.predicted_harm}});
   for (const auto& [name, judged] : found.verified) {
     j["verified"].push_back(to_json(judged));
     j["verified"].back()["name"] = name;

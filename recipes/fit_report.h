@@ -14,6 +14,7 @@
 #include "recipes/compress/trained_tensors.h"
 #include "recipes/device_profile.h"
 #include "recipes/fit.h"
+#include "recipes/fit_model.h"
 #include "recipes/fit_pace.h"
 #include "recipes/generation_check.h"
 #include "recipes/judged.h"
@@ -42,7 +43,6 @@ struct FitFindings {
   FitSide before, after;
   const MeasuredPlan* chosen = nullptr;
   const PlanSearchResult* searched = nullptr;
-  const std::vector<TensorCandidates>* candidates = nullptr;
   std::vector<std::pair<std::string, Judged>> verified;  // by name
   const Compensation* compensation = nullptr;
   const GridTraining* training = nullptr;
@@ -54,6 +54,9 @@ struct FitFindings {
   std::vector<std::pair<std::string, double>> stages;  // seconds
 };
 
-nlohmann::json fit_report(const FitOptions& options, const GgufFile& source, const FitFindings& found);
+// original and planned are the same where nothing was left out. Tensors and layers are told by the original's
+// names and numbers.
+nlohmann::json fit_report(const FitOptions& options, const FitModel& original, const FitModel& planned,
+                          const FitFindings& found);
 
 }  // namespace edgellm

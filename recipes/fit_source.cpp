@@ -8,6 +8,7 @@
 
 #include "core/base/content_hash.h"
 #include "recipes/convert.h"
+#include "recipes/tensor_encoding.h"
 
 namespace edgellm {
 namespace {
@@ -67,6 +68,17 @@ Result<FitSource> open_fit_source(const fs::path& path) {
     source.file->leave_out("output.weight");
   }
   return source;
+}
+
+Status check_weights(const GgufFile& source, ThreadPool& threads, const Progress& progress) {
+  ProgressMeter meter(progress, "checking weights", double(source.n_file_bytes()));
+  for (const GgufTensor& tensor : source.tensors()) {
+    EDGELLM_RETURN_IF_ERROR(check_finite(tensor, threads));
+    source.give_back(tensor);
+    meter.add(double(tensor.data.size()));
+  }
+  meter.finish();
+  return {};
 }
 
 }  // namespace edgellm

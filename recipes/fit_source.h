@@ -6,6 +6,7 @@
 
 #include "core/base/progress.h"
 #include "core/base/result.h"
+#include "core/base/thread_pool.h"
 #include "core/model_file/gguf.h"
 
 namespace edgellm {
@@ -23,5 +24,9 @@ struct FitSource {
   bool is_output_left_out = false;
 };
 Result<FitSource> open_fit_source(const std::filesystem::path& path);
+
+// Error names a tensor with a weight that is no finite number: stages of a fit look at samples of the rows
+// only, and one such weight makes every figure NaN.
+Status check_weights(const GgufFile& source, ThreadPool& threads, const Progress& progress);
 
 }  // namespace edgellm

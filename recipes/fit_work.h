@@ -5,10 +5,12 @@
 //   WORK/<model hash>/drawn.jsonl                     text drawn from the model
 //   WORK/<model hash>/stages-<key>.json               seconds a fit that is not finished spent in each stage
 //   WORK/<model hash>/<text hash>/importance.gguf     and block_influence.json, errors.json,
-//   sensitivity.jsonl,
+//                                 sensitivity.jsonl, parts.jsonl
 //                                 search.reference    reference logits of the search text; verify.reference
 //                                 tensors/            encoded tensors
-//                                 search-<key>.json   the state of one search
+//                                 shape-<key>.json    what is left out, search-<key>.json the state of one
+//                                 search shape-<hash>/       the model without that, and the work on its
+//                                 plans
 #pragma once
 
 #include <filesystem>

@@ -33,6 +33,21 @@ Result<DivergenceResult> MeasuredModel::measure(const QuantizationPlan& plan, co
   return measure_divergence(model_, text, reference);
 }
 
+Result<std::vector<std::vector<float>>> MeasuredModel::record_hidden(const std::vector<Token>& tokens) {
+  Decoder& decoder = model_.decoder();
+  const size_t width = decoder.hyperparameters().n_embedding;
+  std::vector<std::vector<float>> hidden(decoder.hyperparameters().n_layers + 1);
+  DecoderObservers observers;
+  observers.on_hidden = [&](uint32_t layer, size_t, const float* x, size_t n_tokens) {
+    hidden[layer].insert(hidden[layer].end(), x, x + n_tokens * width);
+  };
+  decoder.set_observers(observers);
+  Status status = model_.evaluate(tokens, tokens.size(), {});
+  decoder.set_observers({});
+  if (!status.ok()) return status.error();
+  return hidden;
+}
+
 Result<double> MeasuredModel::measure_from(int32_t layer, std::span<const float> hidden,
                                            const TextWindows& text, size_t window,
                                            const ReferenceLogits& reference) {
@@ -57,15 +72,16 @@ Result<double> MeasuredModel::measure_one(const GgufTensor& tensor, TensorType t
   EDGELLM_ASSIGN_OR_RETURN(auto data, store_.get(tensor, type));
   EDGELLM_RETURN_IF_ERROR(model_.decoder().replace_weight(tensor.name, type, data));
   auto measured = measure_from(layer, hidden, text, window, reference);
-  auto now = applied_.find(tensor.name);
-  if (now == applied_.end()) {
-    EDGELLM_RETURN_IF_ERROR(model_.decoder().restore_weight(tensor.name));
-  } else {
-    EDGELLM_ASSIGN_OR_RETURN(auto base, store_.get(tensor, now->second));
-    EDGELLM_RETURN_IF_ERROR(model_.decoder().replace_weight(tensor.name, now->second, base));
-  }
+  EDGELLM_RETURN_IF_ERROR(put_back(tensor));
   store_.give_back(tensor, type);
   return measured;
+}
+
+Status MeasuredModel::put_back(const GgufTensor& tensor) {
+  auto now = applied_.find(tensor.name);
+  if (now == applied_.end()) return model_.decoder().restore_weight(tensor.name);
+  EDGELLM_ASSIGN_OR_RETURN(auto data, store_.get(tensor, now->second));
+  return model_.decoder().replace_weight(tensor.name, now->second, data);
 }
 
 }  // namespace edgellm

@@ -25,6 +25,9 @@ class MeasuredModel {
   // Mean KL to the reference of the plan on the text.
   Result<DivergenceResult> measure(const QuantizationPlan& plan, const TextWindows& text,
                                    const ReferenceLogits& reference);
+  // The states that enter each layer, and the head, of what is applied now: [n_layers + 1], each [n_tokens,
+  // n_embedding].
+  Result<std::vector<std::vector<float>>> record_hidden(const std::vector<Token>& tokens);
   // Mean KL of what is applied now on one window, from the hidden states that enter `layer` (-1: from the
   // tokens).
   Result<double> measure_from(int32_t layer, std::span<const float> hidden, const TextWindows& text,
@@ -33,6 +36,9 @@ class MeasuredModel {
   Result<double> measure_one(const GgufTensor& tensor, TensorType type, int32_t layer,
                              std::span<const float> hidden, const TextWindows& text, size_t window,
                              const ReferenceLogits& reference);
+
+  // What is applied again, after the decoder was told to compute with other data for it.
+  Status put_back(const GgufTensor& tensor);
 
   // Gives back the resident pages of all encoded tensors; they are read again when used.
   void give_back() const { store_.give_back(); }

@@ -8,8 +8,8 @@
 #include "plan/block_influence.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/drop_search.h"
-#include "recipes/edit_store.h"
 #include "recipes/pruned_model.h"
+#include "recipes/shaped_model.h"
 
 namespace edgellm {
 namespace {
@@ -51,10 +51,6 @@ bool needs_torch(PruneMethod method) {
 }
 
 namespace {
-
-// A feed-forward part that is left out alone keeps this many channels that add nothing: stock llama.cpp
-// passes over the attention too where a layer of deci has none.
-constexpr uint32_t kChannelsOfNone = 32;
 
 class LayerPruning {
  public:
@@ -123,7 +119,7 @@ class LayerPruning {
     for (const GgufTensor& tensor : source_.tensors()) {
       ParsedTensorName parsed = parse_tensor_name(*h_.architecture, tensor.name);
       if (!parsed.rule || parsed.layer < 0 || uint32_t(parsed.layer) >= h_.n_layers) continue;
-      bool of_ffn = to_string(parsed.rule->role).starts_with("ffn");
+      bool of_ffn = is_of_feed_forward(parsed.rule->role);
       (of_ffn ? ffn : attention)[size_t(parsed.layer)] += double(tensor.data.size());
       all += double(tensor.data.size());
     }
@@ -155,6 +151,7 @@ class LayerPruning {
   }
 
   Status make_edit() {
+    ModelShape shape;
     std::set<uint32_t> attention, ffn;
     for (size_t i : dropped_) {
       const DropUnit& unit = search_.units[i];
@@ -162,37 +159,16 @@ class LayerPruning {
       if (unit.ffn) ffn.insert(unit.layer);
     }
     for (uint32_t layer = 0; layer < h_.n_layers; ++layer) {
-      bool no_attention = attention.contains(layer), no_ffn = ffn.contains(layer);
+      const bool no_attention = attention.contains(layer), no_ffn = ffn.contains(layer);
       if (no_attention && no_ffn)
-        edit_.dropped_layers.insert(layer);
+        shape.dropped_layers.insert(layer);
       else if (no_attention)
-        edit_.dropped_attention.insert(layer);
+        shape.dropped_attention.insert(layer);
       else if (no_ffn)
-        EDGELLM_RETURN_IF_ERROR(empty_ffn(layer));
+        shape.dropped_ffn.insert(layer);
     }
-    return {};
-  }
-
-  Status empty_ffn(uint32_t layer) {
-    dropped_ffn_.insert(layer);
-    if (edit_.n_feed_forward.empty()) edit_.n_feed_forward = h_.n_feed_forward;
-    edit_.n_feed_forward[layer] = kChannelsOfNone;
-    for (const GgufTensor& tensor : source_.tensors()) {
-      ParsedTensorName parsed = parse_tensor_name(*h_.architecture, tensor.name);
-      if (!parsed.rule || parsed.layer != int32_t(layer)) continue;
-      Hyperparameters narrow = h_;
-      narrow.n_feed_forward[layer] = kChannelsOfNone;
-      std::vector<uint64_t> dimensions = tensor_dimensions(narrow, parsed.rule->role, layer);
-      bool is_down_bias = parsed.rule->role == TensorRole::ffn_down_bias;
-      if (dimensions == tensor.dimensions && !is_down_bias) continue;
-      size_t n_values = 1;
-      for (uint64_t d : dimensions) n_values *= d;
-      EDGELLM_ASSIGN_OR_RETURN(EditedTensor zeros,
-                               store_.encode(tensor.name, std::vector<float>(n_values), size_t(dimensions[0]),
-                                             dimensions.size() == 1 ? TensorType::F32 : TensorType::F16));
-      zeros.dimensions = dimensions;
-      edit_.tensors[tensor.name] = std::move(zeros);
-    }
+    dropped_ffn_ = shape.dropped_ffn;
+    EDGELLM_ASSIGN_OR_RETURN(edit_, shape_edit(source_, shape, {}, store_));
     return {};
   }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -11,6 +10,7 @@
 #include "core/base/output_file.h"
 #include "core/blocks/codebook_grid.h"
 #include "recipes/json_file.h"
+#include "recipes/measure_log.h"
 #include "recipes/pruned_weights.h"
 #include "recipes/tensor_encoding.h"
 
@@ -28,35 +28,6 @@ constexpr size_t kSampledValues = size_t{1} << 19, kFewestRows = 32;
 
 bool has_256_blocks(TensorType type) {
   return info(type).n_values_per_block == 256;
-}
-
-// Hidden states that enter each layer of the original model, for one window.
-Status record_hidden(RuntimeLanguageModel& model, const std::vector<Token>& tokens,
-                     std::vector<std::vector<float>>& hidden) {
-  Decoder& decoder = model.decoder();
-  size_t width = decoder.hyperparameters().n_embedding;
-  hidden.assign(decoder.hyperparameters().n_layers + 1, {});
-  DecoderObservers observers;
-  observers.on_hidden = [&](uint32_t layer, size_t, const float* x, size_t n_tokens) {
-    hidden[layer].insert(hidden[layer].end(), x, x + n_tokens * width);
-  };
-  decoder.set_observers(observers);
-  Status status = model.evaluate(tokens, tokens.size(), {});
-  decoder.set_observers({});
-  return status;
-}
-
-// What earlier runs measured: lines {"key": "WINDOW:TOKENS TENSOR TYPE", "kl": x}; a torn last line is left
-// out.
-std::map<std::string, double> read_log(const std::filesystem::path& log) {
-  std::map<std::string, double> known;
-  std::ifstream in(log);
-  for (std::string line; std::getline(in, line);) {
-    auto row = nlohmann::json::parse(line, nullptr, false);
-    if (!row.is_object() || !row.contains("key") || !row.contains("kl") || !row["kl"].is_number()) continue;
-    known[row["key"].get<std::string>()] = row["kl"].get<double>();
-  }
-  return known;
 }
 
 }  // namespace
@@ -155,8 +126,7 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
     return fmt::format("{}:{} {} {}", window, text.windows[window].size(), c.tensor->name,
                        to_string(c.probe));
   };
-  std::map<std::string, double> known = read_log(log);
-  std::ofstream out(log, std::ios::app);
+  MeasureLog measured(log);
   size_t n_layers = model.model().decoder().hyperparameters().n_layers;
   // A probe in layer l costs the layers from l on, and the head.
   auto work_of = [&](const TensorCandidates& c) { return double(n_layers) + 2 - std::max(c.layer, 0); };
@@ -164,7 +134,7 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
   for (size_t w = 0; w < text.windows.size(); ++w)
     for (const auto& c : candidates) {
       n_work += work_of(c);
-      if (known.contains(key_of(w, c))) n_known += work_of(c);
+      if (measured.find(key_of(w, c))) n_known += work_of(c);
     }
   ProgressMeter meter(progress, "measuring sensitivity", n_work, n_known);
   EDGELLM_RETURN_IF_ERROR(model.apply(stand_in_plan(candidates)));
@@ -175,13 +145,12 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
     for (auto& c : candidates) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
       std::string key = key_of(w, c);
-      auto found = known.find(key);
       double kl = 0;
-      if (found != known.end()) {
-        kl = found->second;
+      if (auto found = measured.find(key)) {
+        kl = *found;
       } else {
         if (hidden.empty()) {
-          EDGELLM_RETURN_IF_ERROR(record_hidden(model.model(), text.windows[w], hidden));
+          EDGELLM_ASSIGN_OR_RETURN(hidden, model.record_hidden(text.windows[w]));
           // From the last layer on nothing changes: this is the stand-in itself.
           EDGELLM_ASSIGN_OR_RETURN(
               base_kl, model.measure_from(int32_t(n_layers), hidden[n_layers], text, w, reference));
@@ -192,8 +161,7 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
         EDGELLM_ASSIGN_OR_RETURN(kl, model.measure_one(*c.tensor, c.probe, layer, from, text, w, reference));
         // A tensor that does no harm at all still costs a little, so that spare bytes are not thrown away.
         kl = std::max(kl - base_kl, 1e-7);
-        out << nlohmann::json{{"key", key}, {"kl", kl}}.dump() << std::endl;
-        if (!out) return Error{fmt::format("cannot write {}", log.string())};
+        EDGELLM_RETURN_IF_ERROR(measured.add(key, kl));
         meter.add(work_of(c), c.tensor->name);
       }
       c.probe_kl += kl / double(text.windows.size());

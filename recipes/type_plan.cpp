@@ -114,6 +114,9 @@ Status apply_report(const nlohmann::json& report, GgufFile& source, const std::f
     plan.types.erase("output.weight");
   }
   EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
+  for (const char* parts : {"dropped_attention", "dropped_ffn", "ffn_widths"})
+    if (report.contains(parts) && !report[parts].empty())
+      return wrong("the fit left out parts of layers, which only its own file is without: quantize that one");
   if (report.contains("dropped_layers") && report["dropped_layers"].is_array())
     for (const auto& layer : report["dropped_layers"]) {
       if (!layer.is_number_unsigned() || layer.get<uint64_t>() >= h.n_layers)

@@ -88,13 +88,21 @@ void print_report(const nlohmann::json& r) {
     fmt::print("    {:<18}{}\n", role, text);
   }
   print_kv_choice(r);
-  if (!r["dropped_layers"].empty()) fmt::print("    layers left out   {}\n", r["dropped_layers"].dump());
+  for (const auto& [label, key] : {std::pair{"layers left out", "dropped_layers"},
+                                   {"without attention", "dropped_attention"},
+                                   {"without feed-fwd.", "dropped_ffn"},
+                                   {"narrower ffn", "ffn_widths"}})
+    if (!r[key].empty()) fmt::print("    {:<18}{}\n", label, r[key].dump());
   if (r["output_tied"].get<bool>())
     fmt::print("    output matrix     repeats the embedding: left out, the embedding takes its place\n");
   fmt::print("\n  plans measured on the search text:\n");
   for (const auto& t : r["tried"])
     fmt::print("    {:<12}{:>12}  KL {:.4f}\n", t["name"].get<std::string>(),
                byte_size_text(t["file_bytes"].get<uint64_t>()), t["search_kl"].get<double>());
+  for (const auto& t : r["not_measured"])
+    fmt::print("    {:<12}{:>12}  not measured: predicted KL {:.4f}, the plan's is {:.4f}\n",
+               t["name"].get<std::string>(), byte_size_text(t["file_bytes"].get<uint64_t>()),
+               t["predicted_kl"].get<double>(), r["predicted_kl"].get<double>());
   if (r.contains("compensation")) {
     fmt::print("  judged on text that nothing was chosen by:\n");
     for (const auto& t : r["verified"])
@@ -233,7 +241,7 @@ void add_fit(CLI::App& app, Status& status) {
   command->add_option("--work", o->work,
                       "folder for what can be used again (default: OUTPUT.work, removed at the end)");
   command->add_flag("--keep-work", o->keep_work, "keep the work folder, for another budget");
-  command->add_flag("--keep-layers", o->keep_layers, "never leave out whole layers");
+  command->add_flag("--keep-layers", o->keep_layers, "leave out neither layers nor parts of them");
   auto* optimize =
       command
           ->add_option(

@@ -74,8 +74,13 @@ class GridTrainingRun {
     calibration.work_folder = options_.folder;
     calibration.key = "teacher";
     CalibrationCallbacks callbacks;
+    std::unique_ptr<TorchModel> other;
+    if (options_.original) {
+      EDGELLM_ASSIGN_OR_RETURN(other, TorchModel::open(options_.original, {}));
+    }
+    TorchModel& original = other ? *other : *model_;
     callbacks.on_head = [&](HeadCalibration& states) -> Status {
-      EDGELLM_ASSIGN_OR_RETURN(TorchHead head, model_->load_head());
+      EDGELLM_ASSIGN_OR_RETURN(TorchHead head, original.load_head());
       ProgressMeter meter(progress_, "the original's expectations", double(windows_.size()));
       for (size_t window = 0; window < windows_.size(); ++window) {
         EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states.inputs(window, 1));
@@ -89,7 +94,7 @@ class GridTrainingRun {
       meter.finish();
       return {};
     };
-    auto asked = calibrate(*model_, windows_, calibration, callbacks, [&](ProgressReport report) {
+    auto asked = calibrate(original, windows_, calibration, callbacks, [&](ProgressReport report) {
       report.stage = "asking the original";
       if (progress_) progress_(report);
     });

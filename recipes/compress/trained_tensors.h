@@ -21,6 +21,8 @@ struct GridTrainingOptions {
   // What a stopped run leaves in it is gone on with, so it must belong to this source, plan, encoding and
   // text.
   std::filesystem::path folder;
+  // What it is trained towards, of the same vocabulary; null: the source itself.
+  std::shared_ptr<const GgufFile> original = nullptr;
   size_t n_epochs = 1;
   double learning_rate = 0;   // 0: chosen by how far the model is from the original
   uint64_t memory_limit = 0;  // of the pass that asks the original (compress/calibrate); 0: none

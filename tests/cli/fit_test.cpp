@@ -114,6 +114,49 @@ TEST_F(Fit, AChoiceOfTheKvCacheThatIsKnownLeadsToTheSamePlan) {
   }
 }
 
+TEST_F(Fit, PartsThatAddNothingMakeRoomForOthers) {
+  write_idle_model(at("idle.gguf"));
+  std::vector<std::string> fit = {"fit",         "idle.gguf", "--size", "25%",  "--context", "64",
+                                  "--calibrate", "text.txt",  "--work", "work", "-o",        "out.gguf"};
+  Outcome outcome = run(fit);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  EXPECT_EQ(report["dropped_layers"], nlohmann::json({1}));
+  EXPECT_EQ(report["dropped_attention"], nlohmann::json({2}));
+  EXPECT_NE(outcome.out.find("without attention"), std::string::npos) << outcome.out;
+  EXPECT_LE(fs::file_size(at("out.gguf")), fs::file_size(at("idle.gguf")) / 4);
+  for (const auto& tensor : report["tensors"]) {
+    EXPECT_NE(tensor["layer"], 1) << tensor;
+    EXPECT_FALSE(tensor["layer"] == 2 && tensor["name"].get<std::string>().find("attn") != std::string::npos);
+    EXPECT_EQ(tensor["layer"].get<int>() == 3, tensor["name"].get<std::string>().starts_with("blk.3."))
+        << tensor;
+  }
+  auto file = GgufFile::open(at("out.gguf"));
+  ASSERT_TRUE(file.ok());
+  EXPECT_EQ(file->metadata().string_or("general.architecture", ""), "deci");
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+  expect_refused({"quantize", "idle.gguf", "--types", "out.gguf.json", "-o", "again.gguf"},
+                 {"out.gguf.json", "parts of layers"});
+
+  // What was chosen is known to a later run, and what was measured where only that is.
+  for (const char* forgotten : {"search-", "shape-"}) {
+    for (const auto& entry : fs::recursive_directory_iterator(at("work")))
+      if (entry.is_regular_file() && entry.path().filename().string().starts_with(forgotten))
+        fs::remove(entry.path());
+    fit.back() = std::string(forgotten) + "out.gguf";
+    Outcome again = run(fit);
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_TRUE(contents(at(fit.back())) == contents(at("out.gguf")));
+  }
+
+  fit.back() = "kept.gguf";
+  fit.push_back("--keep-layers");
+  ASSERT_EQ(run(fit).exit_code, 0);
+  auto kept = nlohmann::json::parse(contents(at("kept.gguf.json")));
+  EXPECT_TRUE(kept["dropped_layers"].empty() && kept["dropped_attention"].empty());
+  EXPECT_GT(kept["after"]["mean_kl"], report["after"]["mean_kl"]);
+}
+
 TEST_F(Fit, ATimeIsSpentOnWhatItIsEnoughFor) {
   if (!fs::exists(program_.parent_path() / "edgellm-torch")) GTEST_SKIP() << "edgellm-torch is not built";
   auto command = fit("model.gguf", "out.gguf");

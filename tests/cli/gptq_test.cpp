@@ -112,5 +112,19 @@ TEST_F(Gptq, FitOfBalancedEffortJudgesTheBestPlanWithAndWithoutIt) {
   EXPECT_NE(outcome.out.find("compensated"), std::string::npos) << outcome.out;
 }
 
+// Of what is left of a model the training goes towards the whole of it.
+TEST_F(Gptq, FitOfBestEffortCompensatesAndTrainsWhatIsLeftOfTheLayers) {
+  write_idle_model(at("idle.gguf"));
+  Outcome outcome = run({"fit", "idle.gguf", "--size", "25%", "--calibrate", "text.txt", "--context", "64",
+                         "--effort", "best", "-o", "out.gguf"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+  EXPECT_FALSE(report["dropped_attention"].empty());
+  EXPECT_FALSE(report["compensation"]["tensors"].empty());
+  ASSERT_TRUE(report.contains("training"));
+  EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace edgellm::cli

@@ -52,6 +52,15 @@ inline void write_model(const std::filesystem::path& path, const Metadata& metad
   ASSERT_TRUE(written.ok()) << written.error().message;
 }
 
+// One whose layer 2 adds nothing by its attention, and whose layer 1 adds nothing at all.
+inline void write_idle_model(const std::filesystem::path& path) {
+  std::vector<tiny::Tensor> tensors = tiny::tensors_of(model_shape());
+  for (tiny::Tensor& t : tensors)
+    for (const char* idle : {"blk.2.attn_output.weight", "blk.1.attn_output.weight", "blk.1.ffn_down.weight"})
+      if (t.declaration.name == idle) std::fill(t.data.begin(), t.data.end(), std::byte(0));
+  write_model(path, model_metadata(), tensors);
+}
+
 inline std::string some_text(size_t n_words) {
   static constexpr const char* kWords[] = {"the",    "river", "model", "small", "runs", "42",
                                            "board",  "and",   "light", "of",    "is",   "tree",

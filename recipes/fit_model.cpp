@@ -1,0 +1,87 @@
+#include "recipes/fit_model.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "core/base/content_hash.h"
+#include "core/base/output_file.h"
+#include "recipes/calibration_statistics.h"
+#include "recipes/json_file.h"
+
+namespace edgellm {
+
+void FitModel::measure(ThreadPool& threads) {
+  if (!store) store = std::make_unique<CandidateStore>(folder / "tensors", *source, &importance, threads);
+  measured = std::make_unique<MeasuredModel>(*runtime, *source, *store);
+}
+
+Status FitModel::measure_with(const RuntimeModelOptions& options, ThreadPool& threads) {
+  measured.reset();
+  EDGELLM_ASSIGN_OR_RETURN(runtime, RuntimeLanguageModel::load(source, options));
+  measure(threads);
+  return {};
+}
+
+Status learn_importance(FitModel& whole, std::span<const std::vector<Token>> windows,
+                        const std::vector<std::string>& datasets, ThreadPool& threads,
+                        const Progress& progress) {
+  const auto matrix_path = whole.folder / "importance.gguf",
+             influence_path = whole.folder / "block_influence.json";
+  auto influence = read_json<std::vector<double>>(influence_path);
+  auto matrix = read_importance_matrix(matrix_path);
+  if (influence && influence->size() == whole.hyperparameters.n_layers && matrix.ok()) {
+    whole.importance = std::move(*matrix);
+    whole.block_influence = std::move(*influence);
+    return {};
+  }
+  CandidateStore plain(whole.folder / "tensors", *whole.source, nullptr, threads);
+  MeasuredModel stand_in(*whole.runtime, *whole.source, plain);
+  EDGELLM_RETURN_IF_ERROR(stand_in.apply(stand_in_plan(whole.candidates)));
+  EDGELLM_ASSIGN_OR_RETURN(CalibrationStatistics statistics,
+                           collect_calibration_statistics(*whole.runtime, windows, progress));
+  stand_in.restore();
+  whole.importance = std::move(statistics.importance);
+  whole.importance.datasets = datasets;
+  whole.block_influence = std::move(statistics.block_influence);
+  EDGELLM_RETURN_IF_ERROR(write_importance_matrix(whole.importance, matrix_path));
+  return write_text_file(influence_path, nlohmann::json(whole.block_influence).dump());
+}
+
+Result<std::unique_ptr<FitModel>> shaped_fit_model(const FitModel& whole, const ModelShape& shape,
+                                                   Codebooks codebooks, const RuntimeModelOptions& options,
+                                                   ThreadPool& threads, const Progress& progress) {
+  auto shaped = std::make_unique<FitModel>();
+  shaped->shape = shape;
+  shaped->folder = whole.folder / ("shape-" + hash_text(to_json(shape).dump()).substr(0, 16));
+  std::error_code code;
+  std::filesystem::create_directories(shaped->folder, code);
+  if (code) return Error{fmt::format("cannot make {}: {}", shaped->folder.string(), code.message())};
+  EDGELLM_ASSIGN_OR_RETURN(KeptChannels channels, kept_channels(*whole.source, shape, whole.importance));
+  const std::filesystem::path path = shaped->folder / "model.gguf";
+  // It is moved to its place when it is complete.
+  if (!std::filesystem::exists(path, code)) {
+    const std::filesystem::path edited = shaped->folder / "edited";
+    std::filesystem::create_directories(edited, code);
+    if (code) return Error{fmt::format("cannot make {}: {}", edited.string(), code.message())};
+    EditStore store(edited, threads);
+    EDGELLM_ASSIGN_OR_RETURN(ModelEdit edit, shape_edit(*whole.source, shape, channels, store));
+    EDGELLM_RETURN_IF_ERROR(write_edited_model(*whole.source, edit, path, [&](ProgressReport report) {
+      report.stage = "writing the model without what is left out";
+      if (progress) progress(report);
+    }));
+    std::filesystem::remove_all(edited, code);
+  }
+  EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(path));
+  shaped->source = std::make_shared<GgufFile>(std::move(file));
+  EDGELLM_ASSIGN_OR_RETURN(shaped->hyperparameters, read_hyperparameters(shaped->source->metadata()));
+  shaped->layers = layers_left(shape, whole.hyperparameters.n_layers);
+  shaped->importance = shaped_importance(whole.importance, *shaped->source, shaped->layers, channels);
+  for (uint32_t layer : shaped->layers) shaped->block_influence.push_back(whole.block_influence[layer]);
+  EDGELLM_ASSIGN_OR_RETURN(shaped->candidates,
+                           shaped_candidates(whole.candidates, *shaped->source, shape, shaped->layers,
+                                             whole.hyperparameters, codebooks));
+  EDGELLM_RETURN_IF_ERROR(shaped->measure_with(options, threads));
+  return shaped;
+}
+
+}  // namespace edgellm
