@@ -99,13 +99,13 @@ class EditedFile {
     auto is_even = [](const std::vector<uint32_t>& n) {
       return std::adjacent_find(n.begin(), n.end(), std::not_equal_to<>()) == n.end();
     };
+    if (!n_heads[0]) return Error{"the first layer that stays needs its attention"};
     if (edit_->dropped_attention.empty() && edit_->n_feed_forward.empty()) return {};
     if (is_even(n_heads) && is_even(n_feed_forward)) {
       file.metadata.set(std::string(h_.architecture->name) + ".feed_forward_length",
                         MetadataValue::of_uint32(n_feed_forward[0]));
       return {};
     }
-    if (!n_heads[0]) return Error{"the first layer that stays needs its attention"};
     EDGELLM_RETURN_IF_ERROR(become_uneven());
     auto set = [&](const char* key, const std::vector<uint32_t>& values) {
       file.metadata.set(fmt::format("{}.{}", kUnevenArchitecture, key), MetadataValue::of_uint32s(values));

@@ -315,25 +315,39 @@ class FitRun {
     clock_.begin("choosing what to leave out");
     const auto path = work_->file(fmt::format("shape-{}.json", search_key()));
     if (auto known = read_json<nlohmann::json>(path))
-      if (auto shape = shape_from_json(*known, model_->hyperparameters))
+      if (auto shape = shape_from_json(*known, model_->hyperparameters)) {
+        left_out_ = std::move(*known);
         return shape->is_whole() ? Status() : take_shape(*shape);
+      }
     const PlanSearchInput whole = search_input();
-    ShapeSearchInput input = {&whole, &model_->importance};
+    ShapeSearchInput input;
+    input.plan = &whole;
+    input.importance = &model_->importance;
     input.n_window_tokens = effort_.n_sensitivity_tokens;
-    input.log = work_->file("parts.jsonl");
+    // What a part does depends on text and cache.
+    input.log = work_->file(
+        fmt::format("parts-{}-{}-{}.jsonl", to_string(kv_type_), n_verify_, little_text_.windows.size()));
+    input.folder = work_->file("parts");
     std::optional<double> of_whole, of_shaped;
     do {
-      EDGELLM_ASSIGN_OR_RETURN(const FoundShape found, search_shape(*model_->measured, input, progress_));
+      EDGELLM_ASSIGN_OR_RETURN(const FoundShape found,
+                               search_shape(*model_->measured, input, threads_, progress_));
       if (found.shape.is_whole()) break;
       EDGELLM_ASSIGN_OR_RETURN(of_whole, kl_before_search(*model_->measured, whole, progress_));
       EDGELLM_RETURN_IF_ERROR(take_shape(found.shape));
       EDGELLM_ASSIGN_OR_RETURN(of_shaped, kl_before_search(*model_->measured, search_input(), progress_));
-      if (of_shaped && (!of_whole || *of_shaped < *of_whole)) break;
+      if (of_shaped && (!of_whole || *of_shaped < *of_whole)) {
+        whole_->measured.reset(), whole_->runtime.reset();
+        break;
+      }
       leave_shape();
       // How large a file of uneven layers will be is not known to the byte beforehand.
       input.whole_layers_only = !input.whole_layers_only;
     } while (!of_shaped && !of_whole && input.whole_layers_only);
-    return write_text_file(path, to_json(model_->shape).dump());
+    left_out_ = to_json(model_->shape);
+    if (of_shaped) left_out_["search_kl"] = *of_shaped;
+    if (of_whole) left_out_["search_kl_of_whole"] = *of_whole;
+    return write_text_file(path, left_out_.dump());
   }
 
   Status take_shape(const ModelShape& shape) {
@@ -504,13 +518,8 @@ class FitRun {
 
   Status measure_runs() {
     clock_.begin("measuring runs");
-    MeasuredRunOptions o;
-    o.program = options_.program;
-    o.kv_type = kv_type_;
-    o.n_threads = options_.n_threads;
-    // The context is filled, so that the memory measured is that of a full one; but no longer than takes
-    // minutes.
-    o.n_prompt = std::clamp<size_t>(options_.n_context, o.n_generate + 1, 4096) - o.n_generate;
+    MeasuredRunOptions o = {options_.program, kv_type_, options_.n_threads};
+    o.fill(options_.n_context);
     EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
     o.kv_type = options_.kv_type.value_or(KvType::f16);
     EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(model_file_, o));
@@ -519,28 +528,20 @@ class FitRun {
 
   const FitModel& original() const { return whole_ ? *whole_ : *model_; }
 
-  FitSide side(const FitModel& model, uint64_t n_file_bytes, const QuantizationPlan& plan, KvType kv,
-               const MeasuredRun& run, const Judged& judged) const {
-    // Does not fail: both plans have been written or read.
-    uint64_t n_counted_bytes = n_file_bytes;
-    const FitBudget budget(options_, *model.source, model.hyperparameters, threads_.n_threads());
-    if (auto counted = counted_bytes(*model.source, plan, budget.lookup()); counted.ok())
-      n_counted_bytes = *counted;
-    return {n_file_bytes, budget.run_memory(n_counted_bytes, kv).total(), run, judged};
-  }
-
   FitFindings findings() const {
     FitFindings f;
     f.model_hash = model_hash_;
     f.budget = weight_bytes_;
     f.kv_type = kv_type_;
     f.kv_choice = kv_choice_;
+    if (whole_) f.left_out = &left_out_;
     f.is_output_left_out = is_output_left_out_;
     f.text = &text_;
     f.n_search = n_search_, f.n_verify = n_verify_;
-    f.before = side(original(), original().source->n_file_bytes(), {}, options_.kv_type.value_or(KvType::f16),
-                    run_before_, original_);
-    f.after = side(*model_, chosen_.n_file_bytes, chosen_.plan, kv_type_, run_after_, verified_);
+    f.before = fit_side(options_, original(), original().source->n_file_bytes(), {},
+                        options_.kv_type.value_or(KvType::f16), run_before_, original_);
+    f.after =
+        fit_side(options_, *model_, chosen_.n_file_bytes, chosen_.plan, kv_type_, run_after_, verified_);
     f.chosen = &chosen_;
     f.searched = &searched_;
     for (const JudgedPlan& rival : judged_) f.verified.emplace_back(rival.plan.name, rival.judged);
@@ -567,6 +568,7 @@ class FitRun {
   std::string model_hash_;
   std::unique_ptr<FitModel> model_ = std::make_unique<FitModel>();  // that is planned for
   std::unique_ptr<FitModel> whole_;                                 // where that leaves something out
+  nlohmann::json left_out_;                                         // that, and the KLs that decided it
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<FitBudget> budget_;
   KvType kv_type_ = KvType::f16;

@@ -76,6 +76,9 @@ void fill_fit_record(const json& report, ResultRecord& record) {
       {"peak_resident_bytes", after.at("peak_resident_bytes")},
       {"chosen", chosen},
       {"dropped_layers", report.at("dropped_layers")},
+      {"dropped_attention", report.at("dropped_attention")},
+      {"dropped_ffn", report.at("dropped_ffn")},
+      {"ffn_widths", report.at("ffn_widths")},
       {"plan", plan_of(report)},
       {"rivals", rivals_of(report)},
       {"seconds", seconds}};

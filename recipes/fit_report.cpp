@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "core/base/thread_pool.h"
 #include "recipes/compensation_report.h"
+#include "recipes/fit_budget.h"
 #include "recipes/training_report.h"
 
 namespace edgellm {
@@ -72,6 +75,17 @@ void add_tensors(const FitModel& planned, const FitFindings& found, nlohmann::js
 
 }  // namespace
 
+FitSide fit_side(const FitOptions& options, const FitModel& model, uint64_t n_file_bytes,
+                 const QuantizationPlan& plan, KvType kv, const MeasuredRun& run, const Judged& judged) {
+  // Does not fail: the plan has been written or read.
+  uint64_t n_counted_bytes = n_file_bytes;
+  const FitBudget budget(options, *model.source, model.hyperparameters,
+                         ThreadPool(options.n_threads).n_threads());
+  if (auto counted = counted_bytes(*model.source, plan, budget.lookup()); counted.ok())
+    n_counted_bytes = *counted;
+  return {n_file_bytes, budget.run_memory(n_counted_bytes, kv).total(), run, judged};
+}
+
 nlohmann::json fit_report(const FitOptions& options, const FitModel& original, const FitModel& planned,
                           const FitFindings& found) {
   nlohmann::json j;
@@ -95,6 +109,9 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
   j["after"] = to_json(found.after);
   j["chosen"] = found.chosen->name;
   j.update(to_json(planned.shape));
+  if (found.left_out)
+    j["left_out"] = {{"search_kl", found.left_out->value("search_kl", nlohmann::json())},
+                     {"search_kl_of_whole", found.left_out->value("search_kl_of_whole", nlohmann::json())}};
   j["output_tied"] = found.is_output_left_out;
   if (found.profile) j["speed"] = speed_report(options, *original.source, *planned.source, found);
   add_tensors(planned, found, j);
@@ -109,9 +126,12 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
     j["verified"].push_back(to_json(judged));
     j["verified"].back()["name"] = name;
   }
-  if (found.compensation)
+  if (found.compensation) {
+    std::vector<CompensatedTensor> tensors = found.compensation->tensors;
+    for (CompensatedTensor& tensor : tensors) tensor.name = planned.original_name(tensor.name);
     j["compensation"] = {{"tokens", found.compensation->n_tokens},
-                         {"tensors", to_json(found.compensation->tensors)}};
+                         {"tensors", to_json(std::span<const CompensatedTensor>(tensors))}};
+  }
   if (found.training) j["training"] = to_json(*found.training);
   j["generation"] = {{"answers", found.generation->answers},
                      {"empty", found.generation->n_empty},

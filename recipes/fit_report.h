@@ -31,12 +31,17 @@ struct FitSide {
   Judged judged;
 };
 
+// Of the file of a plan for the model (an empty one: the model's own), with what was measured of it.
+FitSide fit_side(const FitOptions& options, const FitModel& model, uint64_t n_file_bytes,
+                 const QuantizationPlan& plan, KvType kv, const MeasuredRun& run, const Judged& judged);
+
 // Null where there was no such stage.
 struct FitFindings {
   std::string model_hash;
   uint64_t budget = 0;  // of counted_bytes()
   KvType kv_type = KvType::f16;
-  std::optional<KvChoice> kv_choice;  // where it was the fit's
+  std::optional<KvChoice> kv_choice;         // where it was the fit's
+  const nlohmann::json* left_out = nullptr;  // what was, and the KL of the plans that decided it
   bool is_output_left_out = false;
   const CalibrationText* text = nullptr;
   size_t n_search = 0, n_verify = 0;  // windows

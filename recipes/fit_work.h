@@ -4,13 +4,7 @@
 //   WORK/converted-<hash>.gguf                        of a model that came as a folder
 //   WORK/<model hash>/drawn.jsonl                     text drawn from the model
 //   WORK/<model hash>/stages-<key>.json               seconds a fit that is not finished spent in each stage
-//   WORK/<model hash>/<text hash>/importance.gguf     and block_influence.json, errors.json,
-//                                 sensitivity.jsonl, parts.jsonl
-//                                 search.reference    reference logits of the search text; verify.reference
-//                                 tensors/            encoded tensors
-//                                 shape-<key>.json    what is left out, search-<key>.json the state of one
-//                                 search shape-<hash>/       the model without that, and the work on its
-//                                 plans
+//   WORK/<model hash>/<text hash>/                    of one text; docs/formats.md lists the files
 #pragma once
 
 #include <filesystem>

@@ -2,6 +2,7 @@
 // nothing of this process counts.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 
@@ -21,6 +22,9 @@ struct MeasuredRunOptions {
   KvType kv_type = KvType::f16;
   size_t n_threads = 0;
   size_t n_prompt = 256, n_generate = 32;  // the KV cache is filled with both
+
+  // A whole context, so that the memory measured is that of a full one; but no longer than takes minutes.
+  void fill(size_t n_context) { n_prompt = std::clamp<size_t>(n_context, n_generate + 1, 4096) - n_generate; }
 };
 
 // Error when the child fails: its last line says why.

@@ -111,6 +111,8 @@ class Search {
     auto items = allocation_items(*input_.candidates);
     for (const Preset& preset : presets()) {
       EDGELLM_ASSIGN_OR_RETURN(QuantizationPlan plan, preset_plan(*input_.source, preset));
+      // What stands only for a part that is left out stays as it is.
+      std::erase_if(plan.types, [&](const auto& type) { return !is_candidate(type.first); });
       if (!tensors_losing_zeros(*input_.source, plan).empty()) continue;
       plan.kv_type = input_.kv_type;
       EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, counted_bytes(*input_.source, plan, input_.lookup));
@@ -139,6 +141,11 @@ class Search {
     }
     meter.finish();
     return {};
+  }
+
+  bool is_candidate(const std::string& name) const {
+    return std::any_of(input_.candidates->begin(), input_.candidates->end(),
+                       [&](const TensorCandidates& c) { return c.tensor->name == name; });
   }
 
   bool is_fast_enough(const QuantizationPlan& plan) const {

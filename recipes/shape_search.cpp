@@ -35,6 +35,22 @@ struct Part {
   }
 };
 
+// The largest block of values that rows of this width can be cut into.
+uint32_t widest_block(uint32_t n_channels) {
+  for (uint32_t block : {256u, 64u, 32u})
+    if (n_channels % block == 0) return block;
+  return 1;
+}
+
+// About 1 / share of the channels less, for the same block formats; 0 where there is none.
+uint32_t narrower_width(uint32_t n_channels, uint32_t share) {
+  const uint32_t block = widest_block(n_channels);
+  if (block == 1) return 0;
+  uint32_t kept = (n_channels - n_channels / share) / block * block;
+  while (kept && widest_block(kept) != block) kept -= block;
+  return kept < n_channels ? kept : 0;
+}
+
 ModelShape without(ModelShape shape, const Part& part) {
   const uint32_t layer = part.layer;
   if (part.n_feed_forward) {
@@ -54,14 +70,16 @@ ModelShape without(ModelShape shape, const Part& part) {
 
 class ShapeSearch {
  public:
-  ShapeSearch(MeasuredModel& model, const ShapeSearchInput& input, const Progress& progress)
+  ShapeSearch(MeasuredModel& model, const ShapeSearchInput& input, ThreadPool& threads,
+              const Progress& progress)
       : model_(model),
         decoder_(model.model().decoder()),
         h_(decoder_.hyperparameters()),
         input_(input),
         source_(*input.plan->source),
         progress_(progress),
-        log_(input.log) {}
+        log_(input.log),
+        trials_(input.folder, threads) {}
 
   Result<FoundShape> run() {
     EDGELLM_ASSIGN_OR_RETURN(whole_, make_plan_problem(*input_.plan));
@@ -83,6 +101,7 @@ class ShapeSearch {
         smallest_ = smallest_allocation_bytes(whole_.items);
         EDGELLM_RETURN_IF_ERROR(leave_out());
       }
+      EDGELLM_RETURN_IF_ERROR(set({}));
       model_.restore();
     }
     if (found_.harm) return found_;
@@ -117,13 +136,10 @@ class ShapeSearch {
       if (has_halves_ && has_attention) {
         parts_.push_back({.layer = layer, .attention = true});
         parts_.push_back({.layer = layer, .ffn = true});
-        // Blocks of 256 stay possible where they are.
-        const uint32_t multiple = n_channels % 256 ? 32 : 256;
         uint32_t before = 0;
         for (uint32_t share : kNarrowings) {
-          const uint32_t kept = (n_channels - n_channels / share) / multiple * multiple;
-          if (kept && kept < n_channels && kept != before)
-            parts_.push_back({.layer = layer, .n_feed_forward = kept});
+          const uint32_t kept = can_be_narrower(layer) ? narrower_width(n_channels, share) : 0;
+          if (kept && kept != before) parts_.push_back({.layer = layer, .n_feed_forward = kept});
           before = kept;
         }
       }
@@ -172,12 +188,14 @@ class ShapeSearch {
       decoder_.set_attention_dropped(layer, whole || shape.dropped_attention.contains(layer));
       decoder_.set_ffn_dropped(layer, whole || shape.dropped_ffn.contains(layer));
     }
-    for (auto [layer, n_channels] : set_.n_feed_forward) {
-      EDGELLM_RETURN_IF_ERROR(model_.put_back(down_of(layer)));
-      narrowed_.erase(layer);
+    for (auto [layer, n_channels] : set_.n_feed_forward)
+      if (!shape.n_feed_forward.contains(layer)) EDGELLM_RETURN_IF_ERROR(model_.put_back(down_of(layer)));
+    for (auto [layer, n_channels] : shape.n_feed_forward) {
+      auto now = set_.n_feed_forward.find(layer);
+      if (now != set_.n_feed_forward.end() && now->second == n_channels) continue;
+      EDGELLM_ASSIGN_OR_RETURN(const EditedTensor* narrow, narrowed(layer, n_channels));
+      EDGELLM_RETURN_IF_ERROR(decoder_.replace_weight(down_of(layer).name, narrow->type, narrow->data));
     }
-    set_ = {};
-    for (auto [layer, n_channels] : shape.n_feed_forward) EDGELLM_RETURN_IF_ERROR(narrow(layer, n_channels));
     set_ = shape;
     return {};
   }
@@ -185,36 +203,41 @@ class ShapeSearch {
   const GgufTensor& down_of(uint32_t layer) const {
     return *source_.find(fmt::format("blk.{}.ffn_down.weight", layer));
   }
+  bool can_be_narrower(uint32_t layer) const {
+    const GgufTensor* down = source_.find(fmt::format("blk.{}.ffn_down.weight", layer));
+    return down && info(down->type).n_values_per_block == 1;
+  }
 
   // Channels that the down matrix makes nothing of compute as channels that are not there.
-  Status narrow(uint32_t layer, uint32_t n_channels) {
+  Result<const EditedTensor*> narrowed(uint32_t layer, uint32_t n_channels) {
+    auto known = narrowed_.find({layer, n_channels});
+    if (known != narrowed_.end()) return &known->second;
     const GgufTensor& down = down_of(layer);
-    std::vector<bool> keeps(down.n_columns());
+    const size_t n_columns = down.n_columns();
+    std::vector<bool> keeps(n_columns);
     for (uint32_t channel : strongest_channels(down, *input_.importance, n_channels)) keeps[channel] = true;
-    const TensorType type =
-        row_bytes(TensorType::Q8_0, down.n_columns()) ? TensorType::Q8_0 : TensorType::F32;
-    const size_t n_row_bytes = *row_bytes(type, down.n_columns());
-    std::vector<std::byte>& bytes = narrowed_[layer];
-    bytes.resize(down.n_rows() * n_row_bytes);
-    std::vector<float> row(down.n_columns());
-    for (size_t r = 0; r < down.n_rows(); ++r) {
-      decode_rows(down, r, 1, row.data());
-      for (size_t c = 0; c < row.size(); ++c)
-        if (!keeps[c]) row[c] = 0;
-      info(type).encode(row.data(), nullptr, bytes.data() + r * n_row_bytes, row.size());
-    }
+    std::vector<float> values(down.n_values());
+    decode_rows(down, 0, down.n_rows(), values.data());
+    for (size_t i = 0; i < values.size(); ++i)
+      if (!keeps[i % n_columns]) values[i] = 0;
+    const TensorType type = row_bytes(TensorType::Q8_0, n_columns) ? TensorType::Q8_0 : TensorType::F32;
+    EDGELLM_ASSIGN_OR_RETURN(EditedTensor encoded, trials_.encode(down.name, values, n_columns, type));
     source_.give_back(down);
-    return decoder_.replace_weight(down.name, type, bytes);
+    return &narrowed_.emplace(std::pair{layer, n_channels}, std::move(encoded)).first->second;
   }
 
   // Of the stand-in without all that the shape leaves out, less that of the stand-in.
   Result<double> kl_of(const ModelShape& shape) {
+    EDGELLM_ASSIGN_OR_RETURN(const double whole, kl_of_stand_in({}));
+    EDGELLM_ASSIGN_OR_RETURN(const double kl, kl_of_stand_in(shape));
+    return std::max(0.0, kl - whole);
+  }
+  Result<double> kl_of_stand_in(const ModelShape& shape) {
     const std::string key = "together " + to_json(shape).dump();
     if (auto known = log_.find(key)) return *known;
     EDGELLM_RETURN_IF_ERROR(set(shape));
     EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d, measure_divergence(model_.model(), input_.plan->little_text,
                                                                     *input_.plan->reference));
-    EDGELLM_RETURN_IF_ERROR(set({}));
     EDGELLM_RETURN_IF_ERROR(log_.add(key, d.mean_kl));
     return d.mean_kl;
   }
@@ -254,7 +277,10 @@ class ShapeSearch {
   Result<std::vector<Ranked>> ranked() {
     std::vector<Ranked> all;
     for (size_t i = 0; i < parts_.size(); ++i) {
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
       if (!part_kl_[i] || !adds_to_shape(parts_[i])) continue;
+      // More than all that bytes could gain.
+      if (found_.harm && *part_kl_[i] >= *found_.harm) continue;
       Ranked r = {i, without(found_.shape, parts_[i]), {}, 0};
       EDGELLM_ASSIGN_OR_RETURN(const PlanProblem problem, problem_of(r.shape));
       EDGELLM_ASSIGN_OR_RETURN(r.harm, least_predicted_harm(problem, kAllocationSteps));
@@ -315,15 +341,21 @@ class ShapeSearch {
   std::vector<std::optional<double>> part_kl_;
   uint64_t smallest_ = 0;  // bytes of the items of found_.shape
   ModelShape set_;         // that the decoder computes with now
-  std::map<uint32_t, std::vector<std::byte>> narrowed_;
+  EditStore trials_;
+  std::map<std::pair<uint32_t, uint32_t>, EditedTensor> narrowed_;  // by layer and channels
   FoundShape found_;
 };
 
 }  // namespace
 
-Result<FoundShape> search_shape(MeasuredModel& model, const ShapeSearchInput& input,
+Result<FoundShape> search_shape(MeasuredModel& model, const ShapeSearchInput& input, ThreadPool& threads,
                                 const Progress& progress) {
-  return ShapeSearch(model, input, progress).run();
+  std::error_code code;
+  std::filesystem::create_directories(input.folder, code);
+  if (code) return Error{fmt::format("cannot make {}: {}", input.folder.string(), code.message())};
+  auto found = ShapeSearch(model, input, threads, progress).run();
+  std::filesystem::remove_all(input.folder, code);
+  return found;
 }
 
 }  // namespace edgellm

@@ -16,8 +16,11 @@ struct ShapeSearchInput {
   const PlanSearchInput* plan = nullptr;  // of the whole model
   const ImportanceMatrix* importance = nullptr;
   bool whole_layers_only = false;
-  size_t n_window_tokens = 128;    // of the search text's first window, for the parts one by one
-  std::filesystem::path log = {};  // what a stopped search has measured
+  size_t n_window_tokens = 128;  // of the search text's first window, for the parts one by one
+  // What a stopped search has measured; for one text, one KV cache and one folder of encoded tensors.
+  std::filesystem::path log = {};
+  // For down matrices on trial; beneath it, and gone with the search.
+  std::filesystem::path folder = {};
 };
 
 struct FoundShape {
@@ -33,7 +36,7 @@ struct FoundShape {
 // layers of least Block Influence first, and in the others only if one of these is worth it or nothing fits.
 // Halves and single widths only where stock llama.cpp reads them (recipes/edited_model.h). The model is
 // restored. Error where nothing fits whatever is left out.
-Result<FoundShape> search_shape(MeasuredModel& model, const ShapeSearchInput& input,
+Result<FoundShape> search_shape(MeasuredModel& model, const ShapeSearchInput& input, ThreadPool& threads,
                                 const Progress& progress);
 
 }  // namespace edgellm

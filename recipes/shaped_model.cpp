@@ -10,10 +10,6 @@
 namespace edgellm {
 namespace {
 
-bool has_blocks(TensorType type) {
-  return info(type).n_values_per_block > 1;
-}
-
 Result<EditedTensor> narrowed_columns(const GgufTensor& tensor, const std::vector<uint32_t>& kept,
                                       EditStore& store) {
   const size_t n_rows = tensor.n_rows();
@@ -23,8 +19,7 @@ Result<EditedTensor> narrowed_columns(const GgufTensor& tensor, const std::vecto
     decode_rows(tensor, r, 1, row.data());
     for (uint32_t channel : kept) values.push_back(row[channel]);
   }
-  return store.encode(tensor.name, values, kept.size(),
-                      has_blocks(tensor.type) ? TensorType::F16 : tensor.type);
+  return store.encode(tensor.name, values, kept.size(), tensor.type);
 }
 
 // Rows of a matrix, values of a bias.
@@ -171,7 +166,6 @@ Result<std::vector<TensorCandidates>> shaped_candidates(const std::vector<Tensor
     if (known == of_source.end()) continue;
     for (size_t i = 0; i < c.types.size(); ++i) {
       auto same = std::find(known->types.begin(), known->types.end(), c.types[i]);
-      // A tensor that is kept as it is has no error.
       c.relative_error[i] =
           same == known->types.end() ? 0 : known->relative_error[size_t(same - known->types.begin())];
     }

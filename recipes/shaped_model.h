@@ -25,9 +25,9 @@ std::vector<uint32_t> strongest_channels(const GgufTensor& down, const Importanc
 Result<KeptChannels> kept_channels(const GgufFile& source, const ModelShape& shape,
                                    const ImportanceMatrix& importance);
 
-// The edit (recipes/edited_model.h) that writes the shape. Down matrices of narrower parts are encoded anew
-// where their type has blocks, as F16. A feed-forward part that is left out alone keeps a few channels that
-// add nothing: stock llama.cpp passes over the attention too where a layer of deci has none.
+// The edit (recipes/edited_model.h) that writes the shape. Narrower parts must be of types without blocks. A
+// feed-forward part that is left out alone keeps a few channels that add nothing: stock llama.cpp passes over
+// the attention too where a layer of deci has none.
 Result<ModelEdit> shape_edit(const GgufFile& source, const ModelShape& shape, const KeptChannels& channels,
                              EditStore& store);
 

@@ -194,7 +194,11 @@ class CompensationRun {
   }
 
   static Result<ErrorFactor> factor_of(SecondMoments& moments, double damping, const std::string& name) {
-    auto factor = factor_error(moments.matrix(), damping);
+    at::Tensor matrix = moments.matrix();
+    // Inputs that are always zero, as of a feed-forward part that is left out: no weight matters more than
+    // others.
+    if (matrix.diagonal().max().item<float>() == 0) matrix = at::eye(matrix.size(0), matrix.options());
+    auto factor = factor_error(matrix, damping);
     if (!factor.ok()) return Error{fmt::format("tensor {}: {}", name, factor.error().message)};
     return factor;
   }

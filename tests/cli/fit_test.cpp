@@ -123,6 +123,8 @@ TEST_F(Fit, PartsThatAddNothingMakeRoomForOthers) {
   auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
   EXPECT_EQ(report["dropped_layers"], nlohmann::json({1}));
   EXPECT_EQ(report["dropped_attention"], nlohmann::json({2}));
+  EXPECT_EQ(report["ffn_widths"], nlohmann::json({{"3", 768}}));
+  EXPECT_LT(report["left_out"]["search_kl"], report["left_out"]["search_kl_of_whole"]);
   EXPECT_NE(outcome.out.find("without attention"), std::string::npos) << outcome.out;
   EXPECT_LE(fs::file_size(at("out.gguf")), fs::file_size(at("idle.gguf")) / 4);
   for (const auto& tensor : report["tensors"]) {

@@ -112,7 +112,6 @@ TEST_F(Gptq, FitOfBalancedEffortJudgesTheBestPlanWithAndWithoutIt) {
   EXPECT_NE(outcome.out.find("compensated"), std::string::npos) << outcome.out;
 }
 
-// Of what is left of a model the training goes towards the whole of it.
 TEST_F(Gptq, FitOfBestEffortCompensatesAndTrainsWhatIsLeftOfTheLayers) {
   write_idle_model(at("idle.gguf"));
   Outcome outcome = run({"fit", "idle.gguf", "--size", "25%", "--calibrate", "text.txt", "--context", "64",
@@ -120,9 +119,27 @@ TEST_F(Gptq, FitOfBestEffortCompensatesAndTrainsWhatIsLeftOfTheLayers) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
   EXPECT_FALSE(report["dropped_attention"].empty());
-  EXPECT_FALSE(report["compensation"]["tensors"].empty());
   ASSERT_TRUE(report.contains("training"));
+  // By the original's names.
+  std::set<std::string> planned;
+  for (const auto& tensor : report["tensors"]) planned.insert(tensor["name"]);
+  EXPECT_FALSE(report["compensation"]["tensors"].empty());
+  for (const auto& tensor : report["compensation"]["tensors"])
+    EXPECT_TRUE(planned.contains(tensor["name"])) << tensor;
   EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+}
+
+// The inputs of a down matrix that stands for nothing are all zero.
+TEST_F(Gptq, TakesAModelWithoutAFeedForwardPart) {
+  ASSERT_EQ(run({"prune", "model.gguf", "--method", "kl", "--halves", "--fraction", "0.3", "--calibrate",
+                 "text.txt", "-o", "pruned.gguf", "--json", "pruned.json"})
+                .exit_code,
+            0);
+  ASSERT_FALSE(nlohmann::json::parse(contents(at("pruned.json")))["dropped_ffn"].empty());
+  Outcome outcome = run({"quantize", "pruned.gguf", "--type", "Q4_0", "--method", "gptq", "--window-tokens",
+                         "32", "--windows", "16", "--calibrate", "text.txt", "-o", "out.gguf"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
 }
 

@@ -61,24 +61,36 @@ TEST_F(Interrupt, LeavesNoHalfOfAQuantizedModel) {
 }
 
 // Killed or interrupted at several stages, a fit ends with the file that an undisturbed one gives.
-TEST_F(Interrupt, FitGoesOnWhereItWasStopped) {
-  std::vector<std::string> fit = {"fit", "model.gguf", "--size",    "60%", "--calibrate", "text.txt",
-                                  "-o",  "whole.gguf", "--context", "64",  "--threads",   "1"};
-  ASSERT_EQ(run(fit).exit_code, 0);
-  fit[7] = "out.gguf";
-  for (const std::string stage : {"verify.reference", "errors.json", "search-"}) {
-    RunOptions stop;
-    stop.signal = stage == "errors.json" ? SIGINT : SIGKILL;
-    stop.ready = [&] { return has("out.gguf.work") && has(stage); };
-    Outcome stopped = run(fit, stop);
-    if (stopped.exit_code == 0) break;  // it was done before the signal came
-    if (stop.signal == SIGINT) expect_interrupted(stopped);
-    EXPECT_FALSE(fs::exists(at("out.gguf"))) << "half a fit at " << stage;
+class InterruptedFit : public Interrupt {
+ protected:
+  void expect_goes_on(const std::string& model, const char* size, const std::vector<std::string>& stages) {
+    std::vector<std::string> fit = {"fit", model,        "--size",    size, "--calibrate", "text.txt",
+                                    "-o",  "whole.gguf", "--context", "64", "--threads",   "1"};
+    ASSERT_EQ(run(fit).exit_code, 0);
+    fit[7] = "out.gguf";
+    for (const std::string& stage : stages) {
+      RunOptions stop;
+      stop.signal = stage == "errors.json" ? SIGINT : SIGKILL;
+      stop.ready = [&] { return has("out.gguf.work") && has(stage); };
+      Outcome stopped = run(fit, stop);
+      if (stopped.exit_code == 0) break;  // it was done before the signal came
+      if (stop.signal == SIGINT) expect_interrupted(stopped);
+      EXPECT_FALSE(fs::exists(at("out.gguf"))) << "half a fit at " << stage;
+    }
+    Outcome again = run(fit);
+    ASSERT_EQ(again.exit_code, 0) << again.err;
+    EXPECT_TRUE(contents(at("out.gguf")) == contents(at("whole.gguf")));
+    EXPECT_FALSE(fs::exists(at("out.gguf.work")));
   }
-  Outcome again = run(fit);
-  ASSERT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_TRUE(contents(at("out.gguf")) == contents(at("whole.gguf")));
-  EXPECT_FALSE(fs::exists(at("out.gguf.work")));
+};
+
+TEST_F(InterruptedFit, GoesOnWhereItWasStopped) {
+  expect_goes_on("model.gguf", "60%", {"verify.reference", "errors.json", "search-"});
+}
+
+TEST_F(InterruptedFit, GoesOnWhereItWasStoppedWhileItLeftPartsOut) {
+  write_idle_model(at("idle.gguf"));
+  expect_goes_on("idle.gguf", "25%", {"/parts-", "/edited/", "/model.gguf", "/search-"});
 }
 
 }  // namespace

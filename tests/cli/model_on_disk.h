@@ -52,13 +52,19 @@ inline void write_model(const std::filesystem::path& path, const Metadata& metad
   ASSERT_TRUE(written.ok()) << written.error().message;
 }
 
-// One whose layer 2 adds nothing by its attention, and whose layer 1 adds nothing at all.
+// One whose layer 1 adds nothing at all, layer 2 nothing by its attention, and layer 3 nothing by half of its
+// feed-forward channels.
 inline void write_idle_model(const std::filesystem::path& path) {
-  std::vector<tiny::Tensor> tensors = tiny::tensors_of(model_shape());
-  for (tiny::Tensor& t : tensors)
+  tiny::Shape shape = model_shape();
+  shape.n_feed_forward = {1024};
+  std::vector<tiny::Tensor> tensors = tiny::tensors_of(shape);
+  for (tiny::Tensor& t : tensors) {
     for (const char* idle : {"blk.2.attn_output.weight", "blk.1.attn_output.weight", "blk.1.ffn_down.weight"})
       if (t.declaration.name == idle) std::fill(t.data.begin(), t.data.end(), std::byte(0));
-  write_model(path, model_metadata(), tensors);
+    if (t.declaration.name == "blk.3.ffn_down.weight")
+      for (size_t i = 0; i < t.data.size(); i += 4) std::fill_n(t.data.data() + i, 2, std::byte(0));
+  }
+  write_model(path, model_metadata(shape), tensors);
 }
 
 inline std::string some_text(size_t n_words) {

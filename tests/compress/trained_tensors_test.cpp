@@ -40,6 +40,7 @@ class TrainedTensors : public testing::Test {
     o.n_epochs = n_epochs;
     o.learning_rate = learning_rate;
     o.n_threads = 1;
+    o.original = original_;
     return train_tensors(source_, plan_, windows_, o, progress);
   }
 
@@ -57,7 +58,7 @@ class TrainedTensors : public testing::Test {
 
   // Mean divergence of a file from the original, as planned, over the windows held back.
   double held_divergence(const fs::path& file) const {
-    auto original = tiny::load_torch(source_);
+    auto original = tiny::load_torch(original_ ? original_ : source_);
     auto student = tiny::load_torch(std::make_shared<const GgufFile>(value_of(GgufFile::open(file))));
     double sum = 0;
     at::NoGradGuard no_grad;
@@ -80,7 +81,7 @@ class TrainedTensors : public testing::Test {
   }
 
   TemporaryFolder folder_ = value_of(TemporaryFolder::create("trained"));
-  std::shared_ptr<const GgufFile> source_;
+  std::shared_ptr<const GgufFile> source_, original_;  // null: the source
   std::vector<std::vector<Token>> windows_;
   QuantizationPlan plan_;
   fs::path encoded_;
@@ -123,6 +124,17 @@ TEST_F(TrainedTensors, OfAModelWithADroppedLayerLeaveItOut) {
   EXPECT_LT(done.held_after, done.held_before);
   for (const std::string& name : done.changed) EXPECT_FALSE(name.starts_with("blk.1.")) << name;
   const double of_file = held_divergence(write("dropped", done));
+  EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
+}
+
+TEST_F(TrainedTensors, GoTowardsAnotherModelWhereOneIsGiven) {
+  use(kLlama, TensorType::Q4_0);
+  Shape deeper = kLlama;
+  deeper.n_layers += 1;
+  original_ = tiny::open(deeper);
+  GridTraining done = value_of(train("towards", 3, 0.01));
+  EXPECT_LT(done.held_after, done.held_before);
+  const double of_file = held_divergence(write("towards", done));
   EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
 }
 
