@@ -14,9 +14,9 @@
 namespace edgellm {
 namespace {
 
-constexpr size_t kFirstLayers = 6;   // of least Block Influence, whose parts are measured first
-constexpr size_t kTriedParts = 3;    // measured with those before, at each step
-constexpr double kLeastGain = 0.01;  // of the sum, for a further part
+constexpr size_t kFirstLayers = 6;    // of least Block Influence, whose parts are measured first
+constexpr size_t kTriedParts = 3;     // measured with those before, at each step
+constexpr double kLeastGain = 0.003;  // of the sum, for a further part
 constexpr size_t kAllocationSteps = 2000;
 constexpr uint32_t kNarrowings[] = {8, 4};  // an eighth and a quarter of the channels go
 
