@@ -19,10 +19,12 @@ Status make_folder(const std::filesystem::path& folder) {
 }  // namespace
 
 Result<FitWork> FitWork::open(const std::filesystem::path& root, const std::string& model_hash) {
-  FitWork work;
+  const std::filesystem::path folder = root / model_hash.substr(0, 16);
+  EDGELLM_RETURN_IF_ERROR(make_folder(folder));
+  EDGELLM_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(folder));
+  FitWork work(std::move(lock));
   work.root_ = root;
-  work.model_folder_ = root / model_hash.substr(0, 16);
-  EDGELLM_RETURN_IF_ERROR(make_folder(work.model_folder_));
+  work.model_folder_ = folder;
   return work;
 }
 

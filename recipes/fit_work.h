@@ -12,12 +12,14 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/folder_lock.h"
 #include "core/base/result.h"
 
 namespace edgellm {
 
 class FitWork {
  public:
+  // Error when another process is at work for this model there.
   static Result<FitWork> open(const std::filesystem::path& root, const std::string& model_hash);
   // From now on folder() is that of this text.
   Status enter_text(const std::string& text_hash);
@@ -29,7 +31,10 @@ class FitWork {
   void remove();
 
  private:
+  explicit FitWork(FolderLock lock) : lock_(std::move(lock)) {}
+
   std::filesystem::path root_, model_folder_, text_folder_;
+  FolderLock lock_;
 };
 
 // Seconds spent in each stage, in the order in which they were begun.

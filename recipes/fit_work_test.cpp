@@ -21,6 +21,15 @@ class FitWorkTest : public testing::Test {
   fs::path folder_;
 };
 
+TEST_F(FitWorkTest, OneProcessAtATimeWorksForAModel) {
+  auto first = FitWork::open(folder_, "0123456789abcdef0123");
+  ASSERT_TRUE(first.ok());
+  auto second = FitWork::open(folder_, "0123456789abcdef0123");
+  ASSERT_FALSE(second.ok());
+  EXPECT_NE(second.error().message.find("another process"), std::string::npos) << second.error().message;
+  EXPECT_TRUE(FitWork::open(folder_, "fedcba9876543210").ok());
+}
+
 void spend_some_time() {
   std::this_thread::sleep_for(std::chrono::milliseconds(2));
 }
