@@ -58,6 +58,8 @@ Status evolve(std::span<const AllocationItem> items, std::span<const std::vector
     double spread = options.spread * std::pow(0.1, double(state.generation) / double(options.n_generations));
     std::set<Allocation> seen = {state.choice};
     std::vector<Offspring> offspring;
+    EDGELLM_ASSIGN_OR_RETURN(const double of_parent, measure(state.choice, 0));
+    bool is_hopeful = false;
     for (size_t tries = 0; offspring.size() < options.n_offspring && tries < 4 * options.n_offspring;
          ++tries) {
       Offspring child;
@@ -68,8 +70,11 @@ Status evolve(std::span<const AllocationItem> items, std::span<const std::vector
       child.choice = std::move(*choice);
       if (!seen.insert(child.choice).second) continue;
       EDGELLM_ASSIGN_OR_RETURN(child.measured, measure(child.choice, 0));
+      is_hopeful |= child.measured < of_parent;
       offspring.push_back(std::move(child));
+      if (!is_hopeful && 2 * offspring.size() >= options.n_offspring) break;
     }
+    std::erase_if(offspring, [&](const Offspring& child) { return child.measured >= of_parent; });
     std::stable_sort(offspring.begin(), offspring.end(),
                      [](const Offspring& a, const Offspring& b) { return a.measured < b.measured; });
     offspring.resize(std::min(offspring.size(), options.n_survivors));

@@ -5,7 +5,8 @@
 // groups (a tensor role, a part of the layers) and for single items, allocates anew under the same budget,
 // and is measured. Every offspring spends the whole budget, and the step from one plan to the next is
 // coherent. As in EvoPress (arXiv 2410.14649), offspring are measured on little text first and only the best
-// of them on more.
+// of them on more; here only those that are better than their parent there, and a generation ends when half
+// of its offspring were not, for measuring a choice may mean encoding most of a model.
 #pragma once
 
 #include <functional>
@@ -28,7 +29,7 @@ struct EvolutionState {
 
 struct EvolutionOptions {
   size_t n_generations = 12;
-  size_t n_offspring = 8;
+  size_t n_offspring = 8;  // of a generation; half of them where none of these is better than the parent
   size_t n_survivors = 2;  // of the first fidelity, measured at the second
   double spread = 0.3;     // standard deviation of the logarithm of a factor, in the first generation
   // Ends early after this many generations in a row that each gained less than this share.

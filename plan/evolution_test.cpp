@@ -80,9 +80,29 @@ TEST(Evolve, EndsEarlyWhenGenerationsGainNothingAndDoesNotGoOnWhenResumed) {
   state.measured = 1.0;
   ASSERT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, state).ok());
   EXPECT_EQ(state.generation, 2u);
-  EXPECT_EQ(n_measured, 2 * (options.n_offspring + options.n_survivors));
+  // The parent and half of its offspring.
+  EXPECT_EQ(n_measured, 2 * (1 + options.n_offspring / 2));
   ASSERT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, state).ok());
   EXPECT_EQ(state.generation, 2u);
+}
+
+TEST(Evolve, MeasuresOnMoreTextOnlyWhatIsBetterThanItsParentOnLittle) {
+  Problem p = skewed_problem();
+  EvolutionState state = start_of(p);
+  size_t n_little = 0, n_more = 0;
+  // Every third choice is better on little text.
+  MeasureAllocation measure = [&](const Allocation&, int fidelity) -> Result<double> {
+    if (fidelity) return ++n_more, 1.0;
+    return n_little++ % 3 ? 1.5 : 1.0 - 0.01 * double(n_little);
+  };
+  EvolutionOptions options;
+  options.n_generations = 1;
+  options.n_offspring = 8;
+  options.n_survivors = 8;
+  ASSERT_TRUE(evolve(p.predicted, p.groups, p.budget, options, measure, {}, state).ok());
+  // The first was the parent; of the eight after it the third and the sixth are better.
+  EXPECT_EQ(n_little, 9u);
+  EXPECT_EQ(n_more, 2u);
 }
 
 TEST(Evolve, ResumedInTheMiddleEndsTheSame) {
