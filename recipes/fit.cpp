@@ -29,6 +29,7 @@ namespace edgellm {
 namespace {
 
 constexpr size_t kFewestWindows = 12;
+constexpr size_t kJudgedPlans = 2;
 constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
@@ -413,11 +414,7 @@ class FitRun {
   Status choose_and_write() {
     clock_.begin("verifying");
     model_->measured->restore();
-    std::vector<MeasuredPlan> rivals = searched_.tried;
-    std::stable_sort(rivals.begin(), rivals.end(),
-                     [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
-    rivals.resize(std::min<size_t>(rivals.size(), 2));
-    for (const MeasuredPlan& rival : rivals) {
+    for (const MeasuredPlan& rival : plans_to_judge(searched_.tried, kJudgedPlans)) {
       EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan, *model_->store));
       judged_.push_back({rival, judged, model_->store.get(), model_->folder / "tensors"});
     }

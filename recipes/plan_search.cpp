@@ -15,6 +15,7 @@ constexpr size_t kBestPresets = 2;  // of those that fit
 // Of the start's predicted harm: a preset beyond it is not encoded to be measured, for what is predicted is
 // right to a quarter or so.
 constexpr double kHopeless = 2;
+constexpr double kFarBehind = 1.5;  // of the least KL
 
 // The candidate that stands for a type: itself, or the finest of no more bits (an older format beside a newer
 // one, Q3_K beside IQ3_S), or the coarsest.
@@ -222,6 +223,20 @@ Result<std::optional<double>> kl_before_search(MeasuredModel& model, const PlanS
 Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,
                                      const Progress& progress) {
   return Search(model, input, progress).run();
+}
+
+std::vector<MeasuredPlan> plans_to_judge(std::vector<MeasuredPlan> tried, size_t n) {
+  std::stable_sort(tried.begin(), tried.end(),
+                   [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
+  std::vector<MeasuredPlan> best;
+  for (MeasuredPlan& plan : tried) {
+    const bool is_known = std::any_of(best.begin(), best.end(), [&](const MeasuredPlan& other) {
+      return plan_hash(other.plan) == plan_hash(plan.plan);
+    });
+    if (best.size() < n && !is_known && (best.empty() || plan.kl <= kFarBehind * best.front().kl))
+      best.push_back(std::move(plan));
+  }
+  return best;
 }
 
 }  // namespace edgellm

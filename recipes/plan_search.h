@@ -45,4 +45,8 @@ Result<std::optional<double>> kl_before_search(MeasuredModel& model, const PlanS
 Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput& input,
                                      const Progress& progress);
 
+// The best n of the plans, none of them twice, and none that is far behind the best: other text would not put
+// it before that.
+std::vector<MeasuredPlan> plans_to_judge(std::vector<MeasuredPlan> tried, size_t n);
+
 }  // namespace edgellm

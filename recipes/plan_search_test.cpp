@@ -107,5 +107,26 @@ TEST(MeasureErrors, GoOnFromWhatIsKnown) {
     }
 }
 
+TEST(PlansToJudge, AreTheBestOnceEachAndNoneFarBehind) {
+  auto plan = [](const char* name, TensorType type, double kl) {
+    MeasuredPlan p;
+    p.name = name;
+    p.plan.types["blk.0.attn_q.weight"] = type;
+    p.kl = kl;
+    return p;
+  };
+  const std::vector<MeasuredPlan> tried = {
+      plan("predicted", TensorType::Q4_K, 0.2), plan("searched", TensorType::Q4_K, 0.2),
+      plan("near", TensorType::Q3_K, 0.25), plan("far", TensorType::Q2_K, 0.31)};
+  auto names = [&](size_t n) {
+    std::vector<std::string> all;
+    for (const MeasuredPlan& p : plans_to_judge(tried, n)) all.push_back(p.name);
+    return all;
+  };
+  EXPECT_EQ(names(4), (std::vector<std::string>{"predicted", "near"}));
+  EXPECT_EQ(names(1), (std::vector<std::string>{"predicted"}));
+  EXPECT_TRUE(plans_to_judge({}, 2).empty());
+}
+
 }  // namespace
 }  // namespace edgellm
