@@ -179,7 +179,7 @@ Status run_fit(const Options& o) {
   if (o.optimize == "speed") f.goal = FitGoal::speed;
   if (o.seconds_per_token > 0) f.most_seconds_per_token = o.seconds_per_token;
   f.device_profile = o.device_profile;
-  f.program = "/proc/self/exe";
+  f.program = program_without_torch();
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report, fit(f, terminal_progress()));
   print_report(report);
   fmt::print("\n{} is ready. Try: edgellm run {} --prompt \"Hello\"\n", o.output, o.output);

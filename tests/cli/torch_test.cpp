@@ -31,6 +31,18 @@ TEST_F(Torch, CommandsThatNeedItRunInTheProgramBeside) {
   EXPECT_NE(outcome.out.find("threads: 1\n"), std::string::npos) << outcome.out;
 }
 
+TEST_F(Torch, TheProgramBesideSetsItselfUpWhenItIsStartedByHand) {
+  if (!fs::exists(torch_program())) GTEST_SKIP() << "edgellm-torch is not built";
+  for (const fs::path& program : {program_, torch_program()}) {
+    program_ = program;
+    RunOptions options;
+    options.environment = {{"OMP_DISPLAY_ENV", "true"}};
+    Outcome outcome = run({"torch"}, options);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_NE(outcome.err.find("OMP_WAIT_POLICY = 'PASSIVE'"), std::string::npos) << outcome.err;
+  }
+}
+
 TEST_F(Torch, WithoutTheProgramBesideTheErrorSaysHowToGetIt) {
   fs::path alone = elsewhere_ / "edgellm";
   fs::copy_file(program_, alone);
