@@ -337,10 +337,7 @@ class FitRun {
       EDGELLM_ASSIGN_OR_RETURN(of_whole, kl_before_search(*model_->measured, whole, progress_));
       EDGELLM_RETURN_IF_ERROR(take_shape(found.shape));
       EDGELLM_ASSIGN_OR_RETURN(of_shaped, kl_before_search(*model_->measured, search_input(), progress_));
-      if (of_shaped && (!of_whole || *of_shaped < *of_whole)) {
-        whole_->measured.reset(), whole_->runtime.reset();
-        break;
-      }
+      if (of_shaped && (!of_whole || *of_shaped < *of_whole)) break;
       leave_shape();
       // How large a file of uneven layers will be is not known to the byte beforehand.
       input.whole_layers_only = !input.whole_layers_only;
@@ -394,6 +391,7 @@ class FitRun {
   Status search() {
     clock_.begin("search");
     // The originals are not needed while plans are measured.
+    if (whole_) whole_->measured.reset(), whole_->runtime.reset();
     for (const GgufTensor& tensor : model_->source->tensors()) model_->source->give_back(tensor);
     EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*model_->measured, search_input(), progress_));
     return {};

@@ -8,6 +8,7 @@
 #include "core/base/interrupt.h"
 #include "recipes/edited_model.h"
 #include "recipes/measure_log.h"
+#include "recipes/role_tensor.h"
 #include "recipes/shaped_model.h"
 #include "recipes/tensor_encoding.h"
 
@@ -201,10 +202,10 @@ class ShapeSearch {
   }
 
   const GgufTensor& down_of(uint32_t layer) const {
-    return *source_.find(fmt::format("blk.{}.ffn_down.weight", layer));
+    return *find_tensor(source_, h_, TensorRole::ffn_down, layer);
   }
   bool can_be_narrower(uint32_t layer) const {
-    const GgufTensor* down = source_.find(fmt::format("blk.{}.ffn_down.weight", layer));
+    const GgufTensor* down = find_tensor(source_, h_, TensorRole::ffn_down, layer);
     return down && info(down->type).n_values_per_block == 1;
   }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/base/interrupt.h"
+#include "recipes/role_tensor.h"
 #include "recipes/tensor_encoding.h"
 
 namespace edgellm {
@@ -72,10 +73,11 @@ std::vector<uint32_t> strongest_channels(const GgufTensor& down, const Importanc
 
 Result<KeptChannels> kept_channels(const GgufFile& source, const ModelShape& shape,
                                    const ImportanceMatrix& importance) {
+  EDGELLM_ASSIGN_OR_RETURN(Hyperparameters h, read_hyperparameters(source.metadata()));
   KeptChannels kept;
   for (auto [layer, n_channels] : shape.n_feed_forward) {
     EDGELLM_RETURN_IF_ERROR(check_interrupt());
-    const GgufTensor* down = source.find(fmt::format("blk.{}.ffn_down.weight", layer));
+    const GgufTensor* down = find_tensor(source, h, TensorRole::ffn_down, layer);
     if (!down) return Error{fmt::format("layer {} has no feed-forward part to make narrower", layer)};
     kept[layer] = strongest_channels(*down, importance, n_channels);
     source.give_back(*down);
