@@ -42,8 +42,18 @@ find_package_handle_standard_args(Torch
 if(Torch_FOUND AND NOT TARGET Torch::Torch)
   add_library(Torch::Torch INTERFACE IMPORTED)
   if(EXISTS ${Torch_INCLUDE_DIR}/fmt AND NOT Torch_INCLUDE_DIR STREQUAL "/usr/include")
-    # LibTorch brings headers of fmt along, without their library: the system's must be found first.
-    target_compile_options(Torch::Torch INTERFACE "SHELL:-idirafter ${Torch_INCLUDE_DIR}" "SHELL:-idirafter ${torch_api}")
+    # LibTorch brings headers of fmt along, without their library: the system's must be found. But not before all of
+    # LibTorch's, for the system may have another LibTorch. So a folder with all of them but those.
+    set(torch_headers ${CMAKE_BINARY_DIR}/torch_headers)
+    file(REMOVE_RECURSE ${torch_headers})
+    file(MAKE_DIRECTORY ${torch_headers})
+    file(GLOB entries RELATIVE ${Torch_INCLUDE_DIR} ${Torch_INCLUDE_DIR}/*)
+    foreach(entry IN LISTS entries)
+      if(NOT entry STREQUAL "fmt")
+        file(CREATE_LINK ${Torch_INCLUDE_DIR}/${entry} ${torch_headers}/${entry} SYMBOLIC)
+      endif()
+    endforeach()
+    target_include_directories(Torch::Torch INTERFACE ${torch_headers} ${torch_headers}/torch/csrc/api/include)
   else()
     target_include_directories(Torch::Torch INTERFACE ${Torch_INCLUDE_DIR} ${torch_api})
   endif()
@@ -54,6 +64,9 @@ if(Torch_FOUND AND NOT TARGET Torch::Torch)
     # CUDA's own libraries lie elsewhere; LibTorch's know where.
     target_link_options(Torch::Torch INTERFACE -Wl,--unresolved-symbols=ignore-in-shared-libs)
   endif()
+  # The LibTorch of PyPI exports parts of a C++ library of its own (std::filesystem::remove_all, which crashes); the
+  # system's is found first where it is linked first.
+  target_link_libraries(Torch::Torch INTERFACE stdc++)
   target_link_libraries(Torch::Torch INTERFACE -Wl,--push-state,--no-as-needed ${libraries} -Wl,--pop-state
                         ${Torch_c10_LIBRARY})
 endif()

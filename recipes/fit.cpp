@@ -452,6 +452,7 @@ class FitRun {
     CompensationOptions o;
     o.folder =
         model_->folder / fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size());
+    o.device = options_.torch_device;
     o.n_threads = options_.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(compensation_,
                              compensate_tensors(model_->source, plan.plan, windows, o, progress_));
@@ -491,6 +492,7 @@ class FitRun {
                                      compress_windows().size(), effort_.n_training_epochs,
                                      rival.folder.filename().string());
     o.n_epochs = effort_.n_training_epochs;
+    o.device = options_.torch_device;
     o.n_threads = options_.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(
         training_, train_tensors(model_->source, rival.plan.plan, compress_windows(), o, progress_));

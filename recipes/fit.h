@@ -45,6 +45,7 @@ struct FitOptions {
   std::optional<double> most_seconds_per_token;  // predicted; with FitGoal::accuracy only
   // Speeds of another machine. Empty: measured on this one, where they are needed.
   std::filesystem::path device_profile = {};
+  std::string torch_device = "cpu";  // of feedback and training, as of CompensationOptions
   size_t n_threads = 0;
   std::filesystem::path program;  // of edgellm itself, to measure runs in a process of their own
   FitEffort effort;

@@ -67,6 +67,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   compensation.damping = options.damping;
   compensation.weigh_tokens = options.weigh_tokens;
   compensation.memory_limit = options.memory_limit;
+  compensation.device = options.device;
   compensation.n_threads = options.n_threads;
   // What judges the training must be as new to GPTQ.
   std::span<const std::vector<Token>> windows = text.windows;
@@ -93,6 +94,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
     o.folder = work.file(fmt::format("trained-{}", options.n_training_epochs));
     o.n_epochs = options.n_training_epochs;
     o.memory_limit = options.memory_limit;
+    o.device = options.device;
     o.n_threads = options.n_threads;
     EDGELLM_ASSIGN_OR_RETURN(training, train_tensors(source, plan, text.windows, o, progress));
     if (training->best_epoch) compensation.folder = o.folder;

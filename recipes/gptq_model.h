@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <vector>
 
 #include "core/base/progress.h"
@@ -21,9 +22,10 @@ struct GptqModelOptions {
   size_t n_window_tokens = 256;
   // Of training what the grid stores beside its levels (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
-  double damping = 0;         // of the mean of H's diagonal; 0: the method's own
-  bool weigh_tokens = false;  // as of CompensationOptions
-  uint64_t memory_limit = 0;  // as of CompensationOptions; 0: none
+  double damping = 0;          // of the mean of H's diagonal; 0: the method's own
+  bool weigh_tokens = false;   // as of CompensationOptions
+  uint64_t memory_limit = 0;   // as of CompensationOptions; 0: none
+  std::string device = "cpu";  // as of CompensationOptions, and of training
   // Beside which everything that a stopped run finished lies; removed in the end. Empty: OUTPUT.work.
   std::filesystem::path work;
   size_t n_threads = 0;

@@ -18,6 +18,8 @@ namespace {
 constexpr size_t kFirstLayers = 6;    // of least Block Influence, whose parts are measured first
 constexpr size_t kTriedParts = 3;     // measured with those before, at each step
 constexpr double kLeastGain = 0.003;  // of the sum, for a further part
+// Of the sum, for all parts together: predictions are no better, and what is left is a model to encode anew.
+constexpr double kLeastGainOfAll = 0.05;
 constexpr size_t kAllocationSteps = 2000;
 constexpr uint32_t kNarrowings[] = {8, 4};  // an eighth and a quarter of the channels go
 
@@ -105,6 +107,9 @@ class ShapeSearch {
       EDGELLM_RETURN_IF_ERROR(set({}));
       model_.restore();
     }
+    if (found_.harm_of_whole && found_.harm &&
+        found_.kl + *found_.harm > (1 - kLeastGainOfAll) * *found_.harm_of_whole)
+      found_.shape = {}, found_.kl = 0, found_.harm = found_.harm_of_whole;
     if (found_.harm) return found_;
     EDGELLM_ASSIGN_OR_RETURN(const PlanProblem smallest, problem_of(found_.shape));
     return smallest.too_small(input_.plan->budget);

@@ -11,6 +11,7 @@
 #include "apps/cli/results_options.h"
 #include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
+#include "recipes/compress/compress.h"
 #include "recipes/fit.h"
 #include "recipes/fit_record.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 struct Options {
   std::string model, output, memory, size, kv = kAutoKv, work, json, optimize = "accuracy", device_profile,
-                                           effort = "fast", time;
+                                           effort = "fast", time, torch_device = "cpu";
   double seconds_per_token = 0;
   std::vector<std::string> calibrate;
   size_t n_context = 1024, n_threads = 0;
@@ -155,6 +156,12 @@ Status run_fit(const Options& o) {
   }
   if (f.effort.n_compensation_windows)
     EDGELLM_RETURN_IF_ERROR(need_torch(fmt::format("'edgellm fit --effort {}'", o.effort)));
+  if (f.effort.n_compensation_windows || f.seconds) {
+    EDGELLM_RETURN_IF_ERROR(check_torch_device(o.torch_device));
+  } else if (o.torch_device != "cpu") {
+    return Error{
+        "fit: --device goes with --effort balanced, --effort best or --time: 'fast' computes on the CPU"};
+  }
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, {{o.model}}));
   EDGELLM_RETURN_IF_ERROR(check_results_folder(o.results));
   f.model = o.model;
@@ -179,6 +186,7 @@ Status run_fit(const Options& o) {
   if (o.optimize == "speed") f.goal = FitGoal::speed;
   if (o.seconds_per_token > 0) f.most_seconds_per_token = o.seconds_per_token;
   f.device_profile = o.device_profile;
+  f.torch_device = o.torch_device;
   f.program = program_without_torch();
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report, fit(f, terminal_progress()));
   print_report(report);
@@ -258,6 +266,11 @@ void add_fit(CLI::App& app, Status& status) {
   command->add_option("--device-profile", o->device_profile,
                       "speeds of the device the model is for, from 'edgellm bench --profile' there "
                       "(default: measured on this machine where they are needed)");
+  command
+      ->add_option("--device", o->torch_device,
+                   "where feedback and training compute, beyond the CPU: cpu, cuda, cuda:1 ('edgellm torch' "
+                   "lists them)")
+      ->capture_default_str();
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "write the report to this file too");
   add_results_options(*command, o->results);

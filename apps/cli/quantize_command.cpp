@@ -8,6 +8,7 @@
 #include "apps/cli/torch_program.h"
 #include "core/base/output_file.h"
 #include "core/base/progress.h"
+#include "recipes/compress/compress.h"
 #include "recipes/gptq_model.h"
 #include "recipes/pruned_weights.h"
 #include "recipes/quantize.h"
@@ -60,7 +61,10 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
 }
 
 Status check_method(const Options& o, const CLI::App& gptq) {
-  if (o.method == "gptq") return need_torch("'edgellm quantize --method gptq'");
+  if (o.method == "gptq") {
+    EDGELLM_RETURN_IF_ERROR(need_torch("'edgellm quantize --method gptq'"));
+    return check_torch_device(o.gptq.device);
+  }
   for (const CLI::Option* option : gptq.get_options())
     if (option->count()) return Error{fmt::format("{} goes with --method gptq", option->get_name())};
   return {};
@@ -153,6 +157,10 @@ void add_quantize(CLI::App& app, Status& status) {
           "bytes the calibration may take, as 4GB; more goes to disk (default: no limit). The statistics "
           "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale")
       ->check(byte_size_check());
+  gptq->add_option("--device", o->gptq.device,
+                   "where the text goes through the model and what is trained is computed: cpu, cuda, cuda:1 "
+                   "('edgellm torch' lists them); weights are rounded on the CPU")
+      ->capture_default_str();
   gptq->add_option("--work", o->work, "folder for what a stopped run goes on from (default: OUTPUT.work)");
   gptq->add_option("--json", o->json, "also write the errors of all tensors to this file");
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));

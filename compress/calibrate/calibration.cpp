@@ -40,38 +40,38 @@ struct WindowWeights {
   }
 };
 
-// The input of ffn_down and what its product is added to; undefined where it was not computed.
-struct FfnInput {
-  at::Tensor residual, gated;
-};
+bool is_wanted(const LayerMoments& moments, std::initializer_list<TensorRole> roles) {
+  return std::any_of(roles.begin(), roles.end(), [&](TensorRole role) { return moments.contains(role); });
+}
 
-// Adds the inputs of the layer's products that `moments` has room for; computes no further than the last of
-// them.
-FfnInput add_inputs(const TorchLayer& layer, const at::Tensor& hidden, const TorchPositions& positions,
-                    const WindowWeights& weights, LayerMoments& moments) {
-  auto add = [&](TensorRole role, const at::Tensor& x) {
-    if (auto at = moments.find(role); at != moments.end()) at->second.add(weights.weighed(x, role));
-  };
-  auto wanted = [&](std::initializer_list<TensorRole> roles) {
-    return std::any_of(roles.begin(), roles.end(), [&](TensorRole role) { return moments.contains(role); });
-  };
-  at::Tensor state = hidden;
-  if (layer.has_attention()) {
-    at::Tensor x = layer.attention_input(state);
-    add(attention_q, x);
-    if (!wanted({attention_output, ffn_gate, ffn_down})) return {};
-    at::Tensor mixed = layer.attended(x, positions);
-    add(attention_output, mixed);
-    if (!wanted({ffn_gate, ffn_down})) return {};
-    state = state + layer.attention_branch(mixed);
-  }
-  if (!layer.has_ffn()) return {};
-  at::Tensor y = layer.ffn_input(state);
-  add(ffn_gate, y);
-  if (!wanted({ffn_down})) return {};
+void add_input(LayerMoments& moments, const WindowWeights& weights, TensorRole role, const at::Tensor& x) {
+  if (auto at = moments.find(role); at != moments.end()) at->second.add(weights.weighed(x, role));
+}
+
+// Each adds the inputs of its half's products that `moments` has room for, and computes no further than what
+// is wanted. The first gives what comes to the feed-forward half, the second the input of ffn_down; undefined
+// where it was not computed.
+at::Tensor add_attention_inputs(const TorchLayer& layer, const at::Tensor& hidden,
+                                const TorchPositions& positions, const WindowWeights& weights,
+                                LayerMoments& moments) {
+  if (!layer.has_attention()) return hidden;
+  at::Tensor x = layer.attention_input(hidden);
+  add_input(moments, weights, attention_q, x);
+  if (!is_wanted(moments, {attention_output, ffn_gate, ffn_down})) return {};
+  at::Tensor mixed = layer.attended(x, positions);
+  add_input(moments, weights, attention_output, mixed);
+  if (!is_wanted(moments, {ffn_gate, ffn_down})) return {};
+  return hidden + layer.attention_branch(mixed);
+}
+at::Tensor add_ffn_inputs(const TorchLayer& layer, const at::Tensor& residual, const WindowWeights& weights,
+                          LayerMoments& moments) {
+  if (!layer.has_ffn() || !is_wanted(moments, {ffn_gate, ffn_down})) return {};
+  at::Tensor y = layer.ffn_input(residual);
+  add_input(moments, weights, ffn_gate, y);
+  if (!is_wanted(moments, {ffn_down})) return {};
   at::Tensor gated = layer.gated(y);
-  add(ffn_down, gated);
-  return {state, gated};
+  add_input(moments, weights, ffn_down, gated);
+  return gated;
 }
 
 // Sum over all tokens of the cosine of input and output.
@@ -144,23 +144,34 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
       if (matrix.defined())
         moments.emplace(role, SecondMoments(matrix.size(1), states_.options().moments, states_.device()));
     }
-    ffn_inputs_.reset();
-    if (states_.options().keep_ffn_inputs && layer_.has_ffn() && moments.contains(ffn_down)) {
-      EDGELLM_ASSIGN_OR_RETURN(HiddenStore residual,
-                               states_.like_states(states_.calibrated().shape().n_embedding));
-      EDGELLM_ASSIGN_OR_RETURN(HiddenStore gated, states_.like_states(layer_.parameter(ffn_down).size(1)));
-      ffn_inputs_.emplace(FfnInputs{std::move(residual), std::move(gated)});
+    const bool goes_on = ffn_inputs_.residual && !is_wanted(moments, {attention_q, attention_output});
+    if (!goes_on) EDGELLM_RETURN_IF_ERROR(make_room(moments));
+    if (ffn_inputs_.residual && moments.contains(ffn_down)) {
+      EDGELLM_ASSIGN_OR_RETURN(ffn_inputs_.gated, states_.like_states(layer_.parameter(ffn_down).size(1)));
     }
     EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
-      EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
+      HiddenStore& from = goes_on ? *ffn_inputs_.residual : states_.calibrated();
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, from.read(first, n));
+      hidden = hidden.to(states_.device());
       WindowWeights weights = {states_.options().token_weights, number(), first, n};
-      FfnInput input = add_inputs(layer_, hidden.to(states_.device()), states_.positions(), weights, moments);
-      if (!ffn_inputs_) return {};
-      EDGELLM_RETURN_IF_ERROR(ffn_inputs_->residual.write(first, input.residual));
-      return ffn_inputs_->gated.write(first, input.gated);
+      if (!goes_on) hidden = add_attention_inputs(layer_, hidden, states_.positions(), weights, moments);
+      at::Tensor gated = add_ffn_inputs(layer_, hidden, weights, moments);
+      if (ffn_inputs_.residual && !goes_on)
+        EDGELLM_RETURN_IF_ERROR(ffn_inputs_.residual->write(first, hidden));
+      return ffn_inputs_.gated ? ffn_inputs_.gated->write(first, gated) : Status();
     }));
     return moments;
   });
+}
+
+// For what comes to the feed-forward half, where it is computed and to be kept.
+Status LayerCalibration::make_room(const LayerMoments& moments) {
+  ffn_inputs_ = {};
+  if (!states_.options().keep_ffn_inputs || !layer_.has_ffn() || !is_wanted(moments, {ffn_gate, ffn_down}))
+    return {};
+  EDGELLM_ASSIGN_OR_RETURN(ffn_inputs_.residual,
+                           states_.like_states(states_.calibrated().shape().n_embedding));
+  return {};
 }
 
 Result<LayerCalibration::AttentionMoments> LayerCalibration::collect_attention(bool with_received) const {
@@ -272,8 +283,8 @@ class CalibrationRun {
   // The calibrated states go to the layer's outputs from what was kept of the way there.
   Status forward_ffn(const TorchLayer& layer, const LayerCalibration::FfnInputs& inputs) {
     return states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
-      EDGELLM_ASSIGN_OR_RETURN(at::Tensor residual, inputs.residual.read(first, n));
-      EDGELLM_ASSIGN_OR_RETURN(at::Tensor gated, inputs.gated.read(first, n));
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor residual, inputs.residual->read(first, n));
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor gated, inputs.gated->read(first, n));
       at::Tensor output = residual.to(states_.device()) + layer.ffn_branch(gated.to(states_.device()));
       advance(n);
       if (at::isfinite(output).all().item<bool>()) return states_.calibrated().write(first, output);
@@ -301,11 +312,11 @@ class CalibrationRun {
       advance(int64_t(windows_.size()));
     }
     // What the callback changes may be anything but what it collects itself afterwards.
-    calibration.ffn_inputs_.reset();
+    calibration.ffn_inputs_ = {};
     if (callbacks_.on_layer) EDGELLM_RETURN_IF_ERROR(callbacks_.on_layer(calibration));
     calibration.moments_.clear();
-    if (calibration.ffn_inputs_ && layer.has_ffn()) {
-      EDGELLM_RETURN_IF_ERROR(forward_ffn(layer, *calibration.ffn_inputs_));
+    if (calibration.ffn_inputs_.gated && layer.has_ffn()) {
+      EDGELLM_RETURN_IF_ERROR(forward_ffn(layer, calibration.ffn_inputs_));
     } else {
       auto done = forward(layer, states_.calibrated(), nullptr);
       if (!done.ok()) return done.error();

@@ -33,9 +33,10 @@ struct CalibrationOptions {
   // Sequential only: also carries the original model's hidden states along, for Block Influence and for
   // training towards the original's outputs. Costs a pass and the states' memory once more.
   bool keep_original = false;
-  // Sequential only: collecting the inputs of ffn_down keeps them, so that the way to the next layer costs
-  // that product alone. The callback then changes nothing but ffn_down afterwards. Costs the memory of the
-  // inputs, the widest of all.
+  // Sequential only: collecting inputs of the feed-forward half keeps what comes to it, and those of ffn_down
+  // are kept themselves, so that attention is not computed again, and the way to the next layer costs that
+  // last product alone. The callback then changes nothing any more of what led to the inputs it collected.
+  // Costs the memory of the inputs, the widest of all.
   bool keep_ffn_inputs = false;
   // Sequential only: the weights of tokens in what callbacks collect, of the same windows; must outlive the
   // calibration. Null: all alike.
@@ -126,15 +127,17 @@ class LayerCalibration {
   };
   Result<AttentionMoments> collect_attention(bool with_received) const;
 
-  // What leads to the outputs once ffn_down is final (keep_ffn_inputs).
+  // keep_ffn_inputs: what the feed-forward half is computed from and added to, and the input of ffn_down,
+  // once they were collected.
   struct FfnInputs {
-    HiddenStore residual, gated;
+    std::optional<HiddenStore> residual, gated;
   };
+  Status make_room(const LayerMoments& moments);
 
   TorchLayer& layer_;
   CalibrationStates& states_;
   LayerMoments moments_;
-  std::optional<FfnInputs> ffn_inputs_;
+  FfnInputs ffn_inputs_;
   double block_influence_ = -1;
 };
 

@@ -35,7 +35,8 @@ at::Tensor layer_gradient(TorchLayer layer, const at::Tensor& hidden, const Torc
     const at::Tensor& matrix = layer.parameter(product);
     if (!matrix.defined()) continue;
     // A bias of its own for every token has the gradient of the product's output.
-    at::Tensor probe = at::zeros({hidden.size(0), hidden.size(1), matrix.size(0)}, at::kFloat);
+    at::Tensor probe =
+        at::zeros({hidden.size(0), hidden.size(1), matrix.size(0)}, hidden.options().dtype(at::kFloat));
     if (layer.parameter(bias).defined()) probe.add_(layer.parameter(bias));
     probe.set_requires_grad(true);
     layer.set_parameter(bias, probe);
@@ -44,11 +45,11 @@ at::Tensor layer_gradient(TorchLayer layer, const at::Tensor& hidden, const Torc
   layer.forward(input, positions).backward(gradient);
   at::NoGradGuard no_grad;
   for (const auto& [product, probe] : probes)
-    if (probe.grad().defined()) squares[product] = probe.grad().square().mean(-1);
+    if (probe.grad().defined()) squares[product] = probe.grad().square().mean(-1).to(at::kCPU);
   if (squares.contains(attention_output)) {
     const at::Tensor attended =
         probes[attention_output].grad().matmul(layer.parameter(attention_output).to(at::kFloat));
-    squares[attention_v] = attended.square().mean(-1);
+    squares[attention_v] = attended.square().mean(-1).to(at::kCPU);
   }
   return input.grad();
 }
@@ -94,7 +95,9 @@ class TokenWeighing {
         const int64_t n = std::min(kLogitRows, hidden.size(1) - row);
         at::Tensor rows = hidden[window].narrow(0, row, n).detach().set_requires_grad(true);
         at::Tensor logits = head.logits(rows);
-        const at::Tensor drawn = logits.detach().softmax(-1).multinomial(1, false, random);
+        // Drawn on the CPU, so that every device draws the same.
+        const at::Tensor drawn =
+            logits.detach().softmax(-1).to(at::kCPU).multinomial(1, false, random).to(logits.device());
         logits.log_softmax(-1).gather(-1, drawn).sum().backward();
         gradient[window].narrow(0, row, n).copy_(rows.grad());
       }

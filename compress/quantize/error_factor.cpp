@@ -63,7 +63,7 @@ Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio) {
     lower = at::Tensor();
     at::Tensor roots = upper.diagonal().clone();
     upper.div_(roots.unsqueeze(0));
-    return ErrorFactor{h, upper, roots.square(), ratio * mean, ratio};
+    return ErrorFactor{h, upper, roots.square().to(at::kCPU), ratio * mean, ratio};
   }
   return Error{"factor second moments: not positive definite, whatever the damping"};
 }
@@ -79,7 +79,8 @@ RunFactors factor_runs(const ErrorFactor& factor, size_t n_run_columns) {
   RunFactors found;
   found.feedback.resize(n_runs * n * n), found.importance.resize(n_runs * n),
       found.inverse.resize(n_runs * n * n);
-  const float* h = factor.moment.data_ptr<float>();
+  const at::Tensor moment = factor.moment.to(at::kCPU);
+  const float* h = moment.data_ptr<float>();
   std::vector<double> part(n * n);
   for (size_t run = 0; run < n_runs; ++run) {
     for (size_t i = 0; i < n; ++i)

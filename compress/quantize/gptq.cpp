@@ -15,15 +15,31 @@ constexpr size_t kRowTile = 64;
 
 // A copy of the part of F (or H) in the columns of a panel, with its rows close together.
 std::vector<float> square_part(const at::Tensor& matrix, size_t first, size_t n, float added_to_diagonal) {
-  std::vector<float> part(n * n);
-  const float* from = matrix.data_ptr<float>();
-  const size_t stride = size_t(matrix.size(1));
-  for (size_t i = 0; i < n; ++i) {
-    std::copy_n(from + (first + i) * stride + first, n, part.data() + i * n);
-    part[i * n + i] += added_to_diagonal;
-  }
+  const at::Tensor square = matrix.narrow(0, int64_t(first), int64_t(n))
+                                .narrow(1, int64_t(first), int64_t(n))
+                                .contiguous()
+                                .to(at::kCPU);
+  std::vector<float> part(square.data_ptr<float>(), square.data_ptr<float>() + n * n);
+  for (size_t i = 0; i < n; ++i) part[i * n + i] += added_to_diagonal;
   return part;
 }
+
+// The errors of a matrix, rounded on the CPU, where products with H or F are computed.
+class ErrorsOnDevice {
+ public:
+  ErrorsOnDevice(at::Tensor errors, at::Device device)
+      : errors_(std::move(errors)), there_(device.is_cpu() ? errors_ : errors_.to(device)) {}
+
+  const at::Tensor& there() const { return there_; }
+  void copy(size_t first, size_t n) {
+    if (there_.is_same(errors_)) return;
+    auto part = [&](const at::Tensor& x) { return x.narrow(0, int64_t(first), int64_t(n)); };
+    part(there_).copy_(part(errors_));
+  }
+
+ private:
+  at::Tensor errors_, there_;  // [n_columns, stride]
+};
 
 struct Solver {
   const FeedbackGrid& grid;
@@ -52,10 +68,12 @@ struct Solver {
 
   void improve(at::Tensor& errors, const RunFactors& runs) {
     const size_t n_run = grid.n_run_values, stride = size_t(errors.size(1));
+    ErrorsOnDevice on_device(errors, factor.moment.device());
     for (auto& [first, n, panel] : panels) {
       const size_t first_run = first / n_run;
       at::Tensor part = errors.narrow(0, int64_t(first), int64_t(n));
-      at::Tensor gradients = at::mm(factor.moment.narrow(0, int64_t(first), int64_t(n)), errors);
+      at::Tensor gradients =
+          at::mm(factor.moment.narrow(0, int64_t(first), int64_t(n)), on_device.there()).to(at::kCPU);
       gradients.add_(part, factor.damping);
       const auto curvature = square_part(factor.moment, first, n, float(factor.damping));
       PanelCurvature panel_curvature = {curvature.data(), runs.feedback.data() + first_run * n_run * n_run,
@@ -66,6 +84,7 @@ struct Solver {
       pool.parallel_for(stride, kRowTile, [&, &panel = *panel](size_t begin, size_t end, size_t) {
         panel.improve(panel_curvature, options.sweep_trials, options.n_passes, g, e, stride, begin, end);
       });
+      on_device.copy(first, n);
     }
   }
 };
@@ -76,22 +95,27 @@ at::Tensor round_with_feedback(const at::Tensor& weights, const ErrorFactor& fac
                                const RoundPanel& round_panel) {
   const size_t n_columns = size_t(weights.size(0)), stride = size_t(weights.size(1));
   at::Tensor errors = at::zeros_like(weights);
+  ErrorsOnDevice on_device(errors, factor.feedback.device());
   for (size_t first = 0; first < n_columns; first += n_panel_columns) {
     const size_t n = std::min(n_panel_columns, n_columns - first);
     at::Tensor targets = weights.narrow(0, int64_t(first), int64_t(n)).clone();
     if (first)
-      targets.addmm_(factor.feedback.narrow(0, 0, int64_t(first)).narrow(1, int64_t(first), int64_t(n)).t(),
-                     errors.narrow(0, 0, int64_t(first)));
+      targets.add_(
+          at::mm(factor.feedback.narrow(0, 0, int64_t(first)).narrow(1, int64_t(first), int64_t(n)).t(),
+                 on_device.there().narrow(0, 0, int64_t(first)))
+              .to(at::kCPU));
     const auto feedback = square_part(factor.feedback, first, n, 0.0f);
     round_panel(first, n, {feedback.data(), factor.importance.data_ptr<float>() + first},
                 weights.data_ptr<float>() + first * stride, targets.data_ptr<float>(),
                 errors.data_ptr<float>() + first * stride, stride);
+    on_device.copy(first, n);
   }
   return errors;
 }
 
 double output_error(const at::Tensor& errors, const at::Tensor& moment) {
-  return (errors * at::mm(moment, errors)).sum(at::kDouble).item<double>();
+  const at::Tensor there = errors.to(moment.device());
+  return (there * at::mm(moment, there)).sum(at::kDouble).item<double>();
 }
 
 namespace {
@@ -121,8 +145,8 @@ NearestRows round_to_nearest(const at::Tensor& weights, const ErrorFactor& facto
                              ThreadPool& pool) {
   const size_t n_rows = size_t(weights.size(0)), n_columns = size_t(weights.size(1));
   const size_t n_row_bytes = row_bytes(type.type, n_columns).value();
-  const at::Tensor rows = weights.to(at::kFloat).contiguous(),
-                   importance = factor.moment.diagonal().contiguous();
+  const at::Tensor rows = weights.to(at::kCPU, at::kFloat).contiguous(),
+                   importance = factor.moment.diagonal().to(at::kCPU).contiguous();
   NearestRows found = {std::vector<uint8_t>(n_rows * n_row_bytes), at::empty_like(rows)};
   const float *from = rows.data_ptr<float>(), *weight = importance.data_ptr<float>();
   float* decoded = found.decoded.data_ptr<float>();
@@ -172,7 +196,7 @@ GptqTensor quantized(const at::Tensor& weights, const ErrorFactor& factor, const
   const double energy = output_error(of_rows, factor.moment);
   found.relative_error = energy > 0 ? output_error(rests, factor.moment) / energy : 0;
   if (options.keeps_decoded) found.decoded = decoded.narrow(1, 0, int64_t(n_rows)).t().contiguous();
-  NearestRows nearest = round_to_nearest(weights.index_select(0, told), factor, info(grid.type), solver.pool);
+  NearestRows nearest = round_to_nearest(of_rows.t(), factor, info(grid.type), solver.pool);
   const double nearest_energy = output_error(of_rows - nearest.decoded.t(), factor.moment);
   found.nearest_error = energy > 0 ? nearest_energy / energy : 0;
   if (found.nearest_error <= found.relative_error) {
@@ -211,7 +235,8 @@ Result<GptqTensor> quantize_nearest(const at::Tensor& weights, const ErrorFactor
     ThreadPool pool(options.n_threads);
     NearestRows rows = round_to_nearest(weights, factor, info(type), pool);
     const at::Tensor told = told_rows(size_t(weights.size(0)), options);
-    const at::Tensor of_rows = weights.index_select(0, told).to(at::kFloat).t();
+    const at::Tensor of_rows =
+        weights.index_select(0, told.to(weights.device())).to(at::kCPU, at::kFloat).t();
     const double energy = output_error(of_rows, factor.moment),
                  error = output_error(of_rows - rows.decoded.index_select(0, told).t(), factor.moment);
     GptqTensor found;

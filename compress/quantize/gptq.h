@@ -45,7 +45,8 @@ struct GptqTensor {
   at::Tensor decoded;  // what the bytes decode to, [n_rows, n_columns], where it was asked for
 };
 
-// weights: [n_rows, n_columns]. Error for a type that feedback_panel.h knows no grid of, a row that is no
+// weights: [n_rows, n_columns], on any device; products with H run where the factor lies, rounding on the
+// CPU, where the result is too. Error for a type that feedback_panel.h knows no grid of, a row that is no
 // multiple of its block, H of another size, weights that are no finite numbers, or zeros to keep
 // that the type does not hold.
 Result<GptqTensor> quantize_gptq(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
@@ -61,8 +62,8 @@ using RoundPanel = std::function<void(size_t first_column, size_t n_columns, con
 Result<GptqTensor> quantize_nearest(const at::Tensor& weights, const ErrorFactor& factor, TensorType type,
                                     const GptqOptions& options);
 
-// The solver, whatever the grid. weights: [n_columns, stride], the matrix transposed; gives W - Q of the same
-// shape. Panels are `n_panel_columns` wide but for the last.
+// The solver, whatever the grid. weights: [n_columns, stride] on the CPU, the matrix transposed; gives W - Q
+// of the same shape. Panels are `n_panel_columns` wide but for the last.
 at::Tensor round_with_feedback(const at::Tensor& weights, const ErrorFactor& factor, size_t n_panel_columns,
                                const RoundPanel& round_panel);
 

@@ -10,6 +10,7 @@ namespace edgellm {
 namespace {
 
 constexpr int64_t kBlockValues = kCodebookBlockValues;
+constexpr float kScaleParts = 8;
 
 }  // namespace
 
@@ -26,26 +27,34 @@ Result<CodebookMatrix> CodebookMatrix::unpack(std::span<const std::byte> bytes, 
   matrix.bytes_.resize(bytes.size());
   std::memcpy(matrix.bytes_.data(), bytes.data(), bytes.size());
   matrix.scales_ = at::empty({n_rows, n_blocks});
-  matrix.multiples_ = at::empty({n_rows, n_blocks, kBlockValues});
+  matrix.multiples_ = at::empty({n_rows, n_blocks, kBlockValues}, at::kShort);
   float* scales = matrix.scales_.data_ptr<float>();
-  float* multiples = matrix.multiples_.data_ptr<float>();
+  int16_t* multiples = matrix.multiples_.data_ptr<int16_t>();
   const uint16_t one = half_from_float(1.0f);
   at::parallel_for(0, n_rows * n_blocks, 64, [&](int64_t begin, int64_t end) {
     std::vector<uint8_t> unscaled(static_cast<size_t>(n_block_bytes));
+    float values[kBlockValues];
     for (int64_t block = begin; block < end; ++block) {
       const uint8_t* from = matrix.bytes_.data() + block * n_block_bytes;
       scales[block] = float_from_half(codebook_block_scale(*grid, from));
       // A scale of one gives whole numbers of eighths, and their products with a half float are exact.
       std::memcpy(unscaled.data(), from, unscaled.size());
       set_codebook_block_scale(*grid, one, unscaled.data());
-      info(type).decode(unscaled.data(), multiples + block * kBlockValues, size_t(kBlockValues));
+      info(type).decode(unscaled.data(), values, size_t(kBlockValues));
+      for (int64_t i = 0; i < kBlockValues; ++i)
+        multiples[block * kBlockValues + i] = int16_t(values[i] * kScaleParts);
     }
   });
   return matrix;
 }
 
+void CodebookMatrix::move_to(at::Device device) {
+  scales_ = scales_.to(device), multiples_ = multiples_.to(device);
+}
+
 at::Tensor CodebookMatrix::weights() const {
-  return (multiples_ * changed_halves(scales_, change_).unsqueeze(-1)).view({scales_.size(0), -1});
+  at::Tensor parts = changed_halves(scales_, change_) / kScaleParts;
+  return (multiples_.to(at::kFloat) * parts.unsqueeze(-1)).view({scales_.size(0), -1});
 }
 
 std::vector<uint8_t> CodebookMatrix::pack() const {

@@ -14,6 +14,7 @@ class CodebookMatrix : public TrainedMatrix {
                                        int64_t n_columns);
 
   TensorType type() const override { return grid_->type; }
+  void move_to(at::Device device) override;
   at::Tensor weights() const override;
   std::vector<uint8_t> pack() const override;
   std::vector<at::Tensor> block_parameters() const override { return {scales_}; }
@@ -26,7 +27,7 @@ class CodebookMatrix : public TrainedMatrix {
   std::vector<uint8_t> bytes_;  // with the scales of before training
   at::Tensor scales_;           // [n_rows, n_blocks], float
   at::Tensor change_;           // undefined where they are not trained
-  at::Tensor multiples_;        // of the scales, which the values are: [n_rows, n_blocks, 256], float
+  at::Tensor multiples_;  // of eighths of the scales, which the values are: [n_rows, n_blocks, 256], int16
 };
 
 }  // namespace edgellm

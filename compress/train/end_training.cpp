@@ -67,16 +67,16 @@ Status EndTraining::begin() {
   state_ = std::make_unique<State>();
   for (uint32_t number = 0; number < model_.n_layers; ++number) {
     EDGELLM_RETURN_IF_ERROR(check_interrupt());
-    EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, model_.load_layer(number));
-    state_->layers.push_back(layer.train_scales());
+    EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<GridLayer> layer, model_.load_layer(number));
+    state_->layers.push_back(layer->train_scales());
   }
   state_->norm = at::zeros_like(model_.head.norm).set_requires_grad(model_.trains_output_norm);
   return {};
 }
 
-Result<GridLayer> EndTraining::layer(uint32_t number) const {
-  EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, model_.load_layer(number));
-  layer.use_scales(state_->layers[number]);
+Result<std::shared_ptr<GridLayer>> EndTraining::layer(uint32_t number) const {
+  EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<GridLayer> layer, model_.load_layer(number));
+  layer->use_scales(state_->layers[number]);
   return layer;
 }
 
@@ -94,8 +94,8 @@ Result<double> EndTraining::pass(size_t first, size_t n, bool with_gradient) {
     at::NoGradGuard no_grad;
     for (uint32_t number = 0; number < model_.n_layers; ++number) {
       if (with_gradient) inputs.push_back(hidden);
-      EDGELLM_ASSIGN_OR_RETURN(GridLayer grid, layer(number));
-      hidden = grid.computed().forward(hidden, model_.positions);
+      EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<GridLayer> grid, layer(number));
+      hidden = grid->computed().forward(hidden, model_.positions);
     }
   }
   at::AutoGradMode mode(with_gradient);
@@ -116,10 +116,10 @@ Result<double> EndTraining::pass(size_t first, size_t n, bool with_gradient) {
   at::Tensor gradient = hidden.grad();
   for (uint32_t number = model_.n_layers; number-- > 0;) {
     EDGELLM_RETURN_IF_ERROR(check_interrupt());
-    EDGELLM_ASSIGN_OR_RETURN(GridLayer grid, layer(number));
+    EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<GridLayer> grid, layer(number));
     at::Tensor input = inputs.back().detach().set_requires_grad(true);
     inputs.pop_back();
-    grid.computed().forward(input, model_.positions).backward(gradient);
+    grid->computed().forward(input, model_.positions).backward(gradient);
     gradient = input.grad();
   }
   return sum;

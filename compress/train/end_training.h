@@ -3,7 +3,7 @@
 // Kullback-Leibler divergence of their next tokens (the second phase of EfficientQAT, arXiv 2407.11062, with
 // the original instead of the text as its teacher). Levels stay, so the file keeps its size and its types.
 //
-// One layer's weights are there at a time: hidden states between layers are kept going forward, and layer by
+// One layer's weights are wanted at a time: hidden states between layers are kept going forward, and layer by
 // layer, from the last, each is computed again for its gradient.
 #pragma once
 
@@ -28,8 +28,8 @@ namespace edgellm {
 struct GridModel {
   uint32_t n_layers = 0;
   TorchPositions positions;  // of a window's tokens
-  // The same numbers whenever it is asked.
-  std::function<Result<GridLayer>(uint32_t layer)> load_layer;
+  // The same numbers whenever it is asked; it may be the very layer of before.
+  std::function<Result<std::shared_ptr<GridLayer>>(uint32_t layer)> load_layer;
   // What enters the first layer, as TorchModel::embed gives it.
   std::function<Result<at::Tensor>(std::span<const std::vector<Token>> windows)> embed;
   TorchHead head;
@@ -76,7 +76,7 @@ class EndTraining {
   Result<EndTrainingResult> run(const Progress& progress);
 
   // After run(): what it found.
-  Result<GridLayer> layer(uint32_t layer) const;
+  Result<std::shared_ptr<GridLayer>> layer(uint32_t layer) const;
   at::Tensor output_norm() const;
 
  private:

@@ -76,6 +76,11 @@ Result<GridMatrix> GridMatrix::unpack(std::span<const std::byte> bytes, TensorTy
   return matrix;
 }
 
+void GridMatrix::move_to(at::Device device) {
+  for (at::Tensor* part : {&block_scales_, &block_mins_, &run_scales_, &run_mins_, &indices_})
+    if (part->defined()) *part = part->to(device);
+}
+
 at::Tensor GridMatrix::block_scales() const {
   return changed_halves(block_scales_, scale_changes_);
 }
@@ -183,6 +188,7 @@ std::vector<uint8_t> GridMatrix::pack() const {
   at::NoGradGuard no_grad;
   GridMatrix settled = *this;
   settled.settle();
+  settled.move_to(at::kCPU);
   const int64_t n_block_bytes = int64_t(info(type()).n_bytes_per_block), n_block_runs = grid_->n_runs();
   std::vector<uint8_t> bytes(size_t(n_rows_ * n_blocks_ * n_block_bytes));
   at::parallel_for(0, n_rows_, 8, [&](int64_t begin, int64_t end) {

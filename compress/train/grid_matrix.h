@@ -15,6 +15,7 @@ class GridMatrix : public TrainedMatrix {
                                    int64_t n_columns);
 
   TensorType type() const override { return grid_->type; }
+  void move_to(at::Device device) override;
   int64_t n_rows() const { return n_rows_; }
   int64_t n_columns() const { return n_columns_; }
 

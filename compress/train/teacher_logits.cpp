@@ -57,9 +57,11 @@ Status TeacherLogits::load(const std::filesystem::path& path) {
 }
 
 at::Tensor divergence_from_teacher(const at::Tensor& logits, const TeacherRows& teacher) {
-  at::Tensor log_q = logits.log_softmax(-1).gather(-1, teacher.tokens);
-  at::Tensor likeliest = (teacher.log_probabilities.exp() * (teacher.log_probabilities - log_q)).sum();
-  at::Tensor rest = (teacher.log_rest.exp() * (teacher.log_rest - log_of_rest(log_q))).sum();
+  at::Tensor log_q = logits.log_softmax(-1).gather(-1, teacher.tokens.to(logits.device()));
+  at::Tensor log_p = teacher.log_probabilities.to(logits.device()),
+             log_p_rest = teacher.log_rest.to(logits.device());
+  at::Tensor likeliest = (log_p.exp() * (log_p - log_q)).sum();
+  at::Tensor rest = (log_p_rest.exp() * (log_p_rest - log_of_rest(log_q))).sum();
   return likeliest + rest;
 }
 

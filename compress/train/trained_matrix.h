@@ -21,6 +21,8 @@ class TrainedMatrix {
   virtual ~TrainedMatrix() = default;
 
   virtual TensorType type() const = 0;
+  // Where it computes, from now on; before anything of it is trained.
+  virtual void move_to(at::Device device) = 0;
   // [n_rows, n_columns], float; differentiable in what is trained.
   virtual at::Tensor weights() const = 0;
   virtual std::vector<uint8_t> pack() const = 0;

@@ -51,7 +51,9 @@ class CompensationRun {
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
     known_ = read_log(log_path());
-    EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, {}));
+    // In float on every device: weights in bfloat16 would not be those that are to be met.
+    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
+    EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());
     Compensation found;
     for (auto& [name, tensor] : known_) found.tensors.push_back(tensor);

@@ -29,6 +29,9 @@ struct CompensationOptions {
   // Bytes of the calibration's layer, states and intermediate values; 0: none. The statistics of a matrix and
   // the solver come on top: about 16 bytes a pair of its columns, and as many a weight.
   uint64_t memory_limit = 0;
+  // Where the text goes through the model and products with H are computed, as of torch_compute; weights are
+  // rounded on the CPU.
+  std::string device = "cpu";
   size_t n_threads = 0;  // 0: one per usable core
 };
 

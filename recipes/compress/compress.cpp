@@ -23,4 +23,9 @@ Result<TorchDescription> describe_torch(size_t n_threads) {
   return found;
 }
 
+Status check_torch_device(const std::string& name) {
+  auto compute = torch_compute(name);
+  return compute.ok() ? Status() : compute.error();
+}
+
 }  // namespace edgellm

@@ -23,5 +23,7 @@ struct TorchDescription {
 };
 // n_threads 0: one per usable core.
 Result<TorchDescription> describe_torch(size_t n_threads);
+// Error for an unknown name, and for a device that is not there (says which are).
+Status check_torch_device(const std::string& name);
 
 }  // namespace edgellm

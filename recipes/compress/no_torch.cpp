@@ -25,6 +25,10 @@ Result<TorchDescription> describe_torch(size_t) {
   return not_linked("describe LibTorch");
 }
 
+Status check_torch_device(const std::string&) {
+  return not_linked("compute with LibTorch");
+}
+
 Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile>, const QuantizationPlan&,
                                         std::span<const std::vector<Token>>, const CompensationOptions&,
                                         const Progress&) {

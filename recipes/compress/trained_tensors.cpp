@@ -9,8 +9,11 @@
 #include "compress/torch_model/torch_weights.h"
 #include "compress/train/end_training.h"
 #include "core/base/interrupt.h"
+#include "core/base/machine.h"
 #include "core/base/output_file.h"
 #include "core/base/thread_pool.h"
+#include "core/blocks/block_grid.h"
+#include "core/blocks/codebook_grid.h"
 #include "recipes/candidate_store.h"
 #include "recipes/role_tensor.h"
 
@@ -36,7 +39,8 @@ class GridTrainingRun {
     std::error_code code;
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
-    EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, {}));
+    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
+    EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     const int64_t n_tokens = int64_t(windows_[0].size());
     TeacherLogits teacher(int64_t(windows_.size()), n_tokens, model_->hyperparameters().n_vocabulary);
     EDGELLM_RETURN_IF_ERROR(ask_original(teacher));
@@ -47,8 +51,10 @@ class GridTrainingRun {
     training.learning_rate = options_.learning_rate;
     training.n_held_windows = n_held_windows(windows_.size());
     training.checkpoint = options_.folder / "training.state";
-    training.key = fmt::format("1 {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
-                               training.n_epochs, training.learning_rate, windows_.size());
+    // Its tensors are read back to where they were.
+    training.key =
+        fmt::format("1 {} {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
+                    training.n_epochs, training.learning_rate, windows_.size(), compute.device.str());
     EndTraining run(student, windows_, teacher, training);
     EDGELLM_ASSIGN_OR_RETURN(EndTrainingResult done, run.run(progress_));
     GridTraining found;
@@ -76,7 +82,7 @@ class GridTrainingRun {
     CalibrationCallbacks callbacks;
     std::unique_ptr<TorchModel> other;
     if (options_.original) {
-      EDGELLM_ASSIGN_OR_RETURN(other, TorchModel::open(options_.original, {}));
+      EDGELLM_ASSIGN_OR_RETURN(other, TorchModel::open(options_.original, model_->compute()));
     }
     TorchModel& original = other ? *other : *model_;
     callbacks.on_head = [&](HeadCalibration& states) -> Status {
@@ -84,6 +90,7 @@ class GridTrainingRun {
       ProgressMeter meter(progress_, "the original's expectations", double(windows_.size()));
       for (size_t window = 0; window < windows_.size(); ++window) {
         EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states.inputs(window, 1));
+        hidden = hidden.to(model_->compute().device);
         for (int64_t row = 0; row < hidden.size(1); row += kLogitRows) {
           EDGELLM_RETURN_IF_ERROR(check_interrupt());
           const int64_t n_rows = std::min(kLogitRows, hidden.size(1) - row);
@@ -120,6 +127,31 @@ class GridTrainingRun {
     return std::optional<GgufTensor>(std::move(found));
   }
 
+  // Bytes of all layers as they are kept, about.
+  uint64_t unpacked_bytes() const {
+    double n_bytes = 0;
+    for (const auto& [name, type] : plan_.types) {
+      const double per_weight = find_codebook_grid(type) ? 2 : find_block_grid(type) ? 1.5 : 4;
+      n_bytes += per_weight * double(source_->find(name)->n_values());
+    }
+    return uint64_t(n_bytes);
+  }
+
+  bool keeps_layers() const {
+    if (!model_->compute().device.is_cpu()) return true;
+    if (options_.memory_limit) return unpacked_bytes() <= options_.memory_limit;
+    const Result<uint64_t> memory = describe_machine().n_memory_bytes;
+    return memory.ok() && unpacked_bytes() <= *memory / 4;
+  }
+
+  Result<std::shared_ptr<GridLayer>> layer(uint32_t number) {
+    if (!kept_layers_.empty() && kept_layers_[number]) return kept_layers_[number];
+    EDGELLM_ASSIGN_OR_RETURN(GridLayer loaded, load_layer(number));
+    auto layer = std::make_shared<GridLayer>(std::move(loaded));
+    if (!kept_layers_.empty()) kept_layers_[number] = layer;
+    return layer;
+  }
+
   Result<GridLayer> load_layer(uint32_t number) {
     EDGELLM_ASSIGN_OR_RETURN(TorchLayer layer, model_->load_vectors(number));
     if (plan_.dropped_layers.contains(number)) {
@@ -139,6 +171,7 @@ class GridTrainingRun {
       auto unpacked = unpack_trained_matrix(tensor->data, tensor->type, int64_t(tensor->n_rows()),
                                             int64_t(tensor->n_columns()));
       if (unpacked.ok()) {
+        (*unpacked)->move_to(model_->compute().device);
         grid.put(role, std::move(*unpacked));
       } else {
         EDGELLM_ASSIGN_OR_RETURN(at::Tensor weights, all_rows(*tensor));
@@ -148,17 +181,19 @@ class GridTrainingRun {
     return grid;
   }
 
-  static Result<at::Tensor> all_rows(const GgufTensor& tensor) {
+  Result<at::Tensor> all_rows(const GgufTensor& tensor) const {
     std::vector<int64_t> rows(tensor.n_rows());
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
-    return read_weight_rows(tensor, rows);
+    EDGELLM_ASSIGN_OR_RETURN(at::Tensor weights, read_weight_rows(tensor, rows));
+    return weights.to(model_->compute().device);
   }
 
   Result<GridModel> quantized_model(int64_t n_tokens) {
     GridModel student;
     student.n_layers = model_->n_layers();
     student.positions = model_->positions(n_tokens);
-    student.load_layer = [this](uint32_t layer) { return load_layer(layer); };
+    kept_layers_.resize(keeps_layers() ? student.n_layers : 0);
+    student.load_layer = [this](uint32_t number) { return layer(number); };
     EDGELLM_ASSIGN_OR_RETURN(GgufTensor table, encoded(*source_->find("token_embd.weight")));
     student.embed = [this, table](std::span<const std::vector<Token>> windows) {
       return model_->embed(windows, table);
@@ -207,13 +242,13 @@ class GridTrainingRun {
     EDGELLM_RETURN_IF_ERROR(link_encoded());
     for (uint32_t number = 0; number < model_->n_layers(); ++number) {
       if (plan_.dropped_layers.contains(number)) continue;
-      EDGELLM_ASSIGN_OR_RETURN(GridLayer layer, run.layer(number));
-      for (const auto& [role, trained] : layer.matrices()) {
+      EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<GridLayer> layer, run.layer(number));
+      for (const auto& [role, trained] : layer->matrices()) {
         const std::vector<uint8_t> bytes = trained->pack();
         EDGELLM_RETURN_IF_ERROR(put(find_tensor(*source_, h, role, number)->name, trained->type(),
                                     std::as_bytes(std::span(bytes))));
       }
-      for (const auto& [role, values] : layer.trained_vectors())
+      for (const auto& [role, values] : layer->trained_vectors())
         EDGELLM_RETURN_IF_ERROR(put_vector(*find_tensor(*source_, h, role, number), values));
     }
     const GgufTensor& norm = *source_->find("output_norm.weight");
@@ -228,6 +263,7 @@ class GridTrainingRun {
   ThreadPool threads_;
   CandidateStore store_;
   std::unique_ptr<TorchModel> model_;
+  std::vector<std::shared_ptr<GridLayer>> kept_layers_;  // empty: none are kept
 };
 
 }  // namespace

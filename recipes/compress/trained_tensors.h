@@ -24,9 +24,13 @@ struct GridTrainingOptions {
   // What it is trained towards, of the same vocabulary; null: the source itself.
   std::shared_ptr<const GgufFile> original = nullptr;
   size_t n_epochs = 1;
-  double learning_rate = 0;   // 0: chosen by how far the model is from the original
-  uint64_t memory_limit = 0;  // of the pass that asks the original (compress/calibrate); 0: none
-  size_t n_threads = 0;       // 0: one per usable core
+  double learning_rate = 0;  // 0: chosen by how far the model is from the original
+  // Of the pass that asks the original (compress/calibrate), and of the layers that are kept unpacked instead
+  // of being read again for every step; 0: none for the pass, a quarter of the machine's for the layers. On
+  // another device than the CPU all layers are kept there.
+  uint64_t memory_limit = 0;
+  std::string device = "cpu";  // as of torch_compute
+  size_t n_threads = 0;        // 0: one per usable core
 };
 
 struct GridTraining {

@@ -58,6 +58,9 @@ TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
   expect_refused(quantize({"--calibrate", "gone.txt"}), {"gone.txt"});
   expect_refused(quantize({"--calibrate", "text.txt", "--calibration-memory", "10KB"}),
                  {"bytes of memory are not enough", "would do"});
+  expect_refused(quantize({"--calibrate", "text.txt", "--device", "toaster"}), {"device", "toaster"});
+  expect_refused({"fit", "model.gguf", "--size", "90%", "--device", "cuda", "-o", "out.gguf"},
+                 {"--device", "--effort balanced"});
   for (std::vector<std::string> option : {std::vector<std::string>{"--calibrate", "text.txt"},
                                           {"--damping", "0.1"},
                                           {"--json", "e.json"},

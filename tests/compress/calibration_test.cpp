@@ -346,6 +346,35 @@ TEST_F(CalibrationTest, InputsOfFfnDownThatAreKeptAreThoseCollected) {
   EXPECT_GE(relative_difference(states(false, true), wanted), 1e-2);
 }
 
+// Attention either, once inputs of the feed-forward half were collected.
+TEST_F(CalibrationTest, WhatComesToTheFeedForwardHalfIsKeptOnceItWasCollected) {
+  use(kLlama);
+  CalibrationOptions o = options();
+  auto told = [&](bool keeps, bool changes) {
+    o.keep_ffn_inputs = keeps;
+    std::vector<at::Tensor> found;
+    Told last;
+    value_of(calibrate(*model_, windows_, o, last.callbacks([&](LayerCalibration& layer) -> Status {
+      auto gate = layer.collect({{ffn_gate}});
+      if (!gate.ok()) return gate.error();
+      if (changes)
+        layer.layer().set_parameter(attention_output, layer.layer().parameter(attention_output) * 0);
+      auto down = layer.collect({{ffn_down}});
+      if (!down.ok()) return down.error();
+      found.push_back(down->at(ffn_down).matrix().clone());
+      return {};
+    }),
+                       {}));
+    found.push_back(last.head_inputs);
+    return found;
+  };
+  const auto wanted = told(false, false), kept = told(true, true), changed = told(false, true);
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_LE(relative_difference(kept[i], wanted[i]), 1e-5);
+    EXPECT_GE(relative_difference(changed[i], wanted[i]), 1e-2);
+  }
+}
+
 TEST_F(CalibrationTest, TooLittleMemorySaysHowMuchWouldDo) {
   use(kLlama);
   CalibrationOptions o = options();
