@@ -427,7 +427,9 @@ struct ImprovedRows {
   void improve(int n_scales, int n_passes) {
     for (int pass = 0; pass < n_passes; ++pass) {
       bool changed = false;
-      for (int r = 0; r < panel.grid().n_sub_blocks; ++r) changed |= improve_run(r, n_scales);
+      // Scales settle in the first visit; later ones look for codewords only.
+      const int n_tried = pass == 0 ? n_scales : 0;
+      for (int r = 0; r < panel.grid().n_sub_blocks; ++r) changed |= improve_run(r, n_tried);
       changed |= improve_block_scale();
       if (!changed) break;
     }
