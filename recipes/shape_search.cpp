@@ -94,7 +94,7 @@ class ShapeSearch {
       EDGELLM_RETURN_IF_ERROR(model_.apply(stand_in_plan(*input_.plan->candidates)));
       EDGELLM_RETURN_IF_ERROR(measure_parts(0, n_first_parts_));
       EDGELLM_ASSIGN_OR_RETURN(std::vector<Ranked> first, ranked());
-      if (!first.empty()) EDGELLM_RETURN_IF_ERROR(measure_parts(n_first_parts_, parts_.size()));
+      if (may_gain_enough(first)) EDGELLM_RETURN_IF_ERROR(measure_parts(n_first_parts_, parts_.size()));
       EDGELLM_RETURN_IF_ERROR(leave_out());
       // Halves may have taken the place of what would have made room.
       if (!found_.harm && has_halves_) {
@@ -303,6 +303,21 @@ class ShapeSearch {
     std::stable_sort(all.begin(), all.end(),
                      [](const Ranked& a, const Ranked& b) { return a.rank < b.rank; });
     return all;
+  }
+
+  // Whether all layers together would gain enough if they were like the first ones, which are the least
+  // harmful.
+  bool may_gain_enough(const std::vector<Ranked>& first) const {
+    if (!found_.harm_of_whole) return !first.empty();
+    std::map<uint32_t, double> by_layer;
+    for (const Ranked& r : first) {
+      double& gain = by_layer[parts_[r.part].layer];
+      gain = std::max(gain, *found_.harm_of_whole - r.rank);
+    }
+    double sum = 0;
+    for (const auto& [layer, gain] : by_layer) sum += gain;
+    const double n_measured = std::min<double>(h_.n_layers, kFirstLayers);
+    return sum * h_.n_layers / n_measured >= kLeastGainOfAll * *found_.harm_of_whole;
   }
 
   Status leave_out() {
