@@ -64,6 +64,16 @@ Result<CalibrationText> cut_calibration_text(const std::string& text, const std:
   return result;
 }
 
+TextParts text_parts(const CalibrationText& text, size_t n_verify, size_t n_search, size_t first_row) {
+  const size_t n_most = text.windows.size() / 4;
+  TextParts parts;
+  parts.n_verify = std::min(n_verify, n_most), parts.n_search = std::min(n_search, n_most);
+  parts.verify = windows_of(text, 0, parts.n_verify, first_row);
+  parts.search = windows_of(text, parts.n_verify, parts.n_search, first_row);
+  parts.little = windows_of(text, parts.n_verify, std::max<size_t>(1, parts.n_search / 4), first_row);
+  return parts;
+}
+
 TextWindows windows_of(const CalibrationText& text, size_t first, size_t count, size_t first_row) {
   TextWindows windows;
   windows.convention = WindowConvention::all_tokens;

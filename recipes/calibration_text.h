@@ -34,6 +34,15 @@ Result<CalibrationText> cut_calibration_text(const std::string& text, const std:
                                              const Tokenizer& tokenizer, size_t n_context,
                                              size_t fewest_windows);
 
+// The parts of a text that plans are measured on.
+struct TextParts {
+  size_t n_verify = 0, n_search = 0;  // windows of each
+  // The first windows, for the final check; the next, to choose by; the beginning of those, for first looks.
+  TextWindows verify, search, little;
+};
+// Windows are in random order, so that any are a fair sample. No part is more than a quarter of all.
+TextParts text_parts(const CalibrationText& text, size_t n_verify, size_t n_search, size_t first_row);
+
 // Windows first .. first + count - 1 as text to judge by. All predictions from first_row on are scored.
 TextWindows windows_of(const CalibrationText& text, size_t first, size_t count, size_t first_row);
 

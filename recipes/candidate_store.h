@@ -29,6 +29,8 @@ class CandidateStore {
   static std::filesystem::path path_of(const std::filesystem::path& folder, const std::string& tensor,
                                        TensorType type);
 
+  const std::filesystem::path& folder() const { return folder_; }
+
   // The folder holds this tensor changed by other means, in its own type too.
   void use_changed(const std::string& tensor) { changed_.insert(tensor); }
 

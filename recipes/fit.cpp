@@ -153,22 +153,11 @@ class FitRun {
     clock_.keep_in(stages_path_);
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
-      // Large models get less text: drawing costs them minutes.
-      size_t n_windows = model_->source->n_file_bytes() > (uint64_t{4} << 30) ? 24 : 48;
-      if (e.n_compensation_windows)
-        n_windows = std::max(n_windows, e.n_compensation_windows + e.n_verify_windows);
-      DrawnText wanted = {n_windows, e.n_window_tokens, kFewestWindows, work_->model_folder() / "drawn.jsonl",
-                          threads_.n_threads()};
+      DrawnText wanted = {n_drawn_windows(e, model_->source->n_file_bytes()), e.n_window_tokens,
+                          kFewestWindows, work_->model_folder() / "drawn.jsonl", threads_.n_threads()};
       EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(model_->source, *tokenizer_, wanted, progress_));
     }
-    // Windows are in random order: the first are kept apart for the final check, the next are searched on,
-    // and importance is taken from all that are left and those searched on.
-    size_t n = text_.windows.size();
-    n_verify_ = std::min(e.n_verify_windows, n / 4);
-    n_search_ = std::min(e.n_search_windows, n / 4);
-    verify_text_ = windows_of(text_, 0, n_verify_, kFirstScoredRow);
-    search_text_ = windows_of(text_, n_verify_, n_search_, kFirstScoredRow);
-    little_text_ = windows_of(text_, n_verify_, std::max<size_t>(1, n_search_ / 4), kFirstScoredRow);
+    parts_ = text_parts(text_, e.n_verify_windows, e.n_search_windows, kFirstScoredRow);
     EDGELLM_RETURN_IF_ERROR(work_->enter_text(
         hash_text(text_.hash + nlohmann::json{e.n_importance_windows, e.n_error_rows}.dump())));
     model_->folder = work_->folder();
@@ -247,8 +236,8 @@ class FitRun {
     auto reference = [&](const TextWindows& text, const char* name) {
       return fit_reference(*model_->runtime, text, model_hash_, work_->folder(), name, progress_);
     };
-    EDGELLM_ASSIGN_OR_RETURN(search_reference_, reference(search_text_, "search"));
-    EDGELLM_ASSIGN_OR_RETURN(verify_reference_, reference(verify_text_, "verify"));
+    EDGELLM_ASSIGN_OR_RETURN(search_reference_, reference(parts_.search, "search"));
+    EDGELLM_ASSIGN_OR_RETURN(verify_reference_, reference(parts_.verify, "verify"));
     original_.perplexity = verify_reference_.perplexity;
     // From here on the stand-in is read, not the original.
     for (const GgufTensor& tensor : model_->source->tensors()) model_->source->give_back(tensor);
@@ -257,7 +246,7 @@ class FitRun {
 
   Status collect_importance() {
     clock_.begin("importance");
-    const auto windows = std::span(text_.windows).subspan(n_verify_);
+    const auto windows = std::span(text_.windows).subspan(parts_.n_verify);
     return learn_importance(*model_, windows.first(std::min(effort_.n_importance_windows, windows.size())),
                             text_.sources, threads_, progress_);
   }
@@ -269,8 +258,8 @@ class FitRun {
                                            work_->file("errors.json"), threads_, progress_,
                                            model_->candidates));
     clock_.begin("sensitivity");
-    TextWindows text =
-        windows_of(text_, n_verify_, std::min(effort_.n_sensitivity_windows, n_search_), kFirstScoredRow);
+    TextWindows text = windows_of(text_, parts_.n_verify,
+                                  std::min(effort_.n_sensitivity_windows, parts_.n_search), kFirstScoredRow);
     for (auto& window : text.windows) window.resize(std::min(window.size(), effort_.n_sensitivity_tokens));
     return measure_sensitivity(*model_->measured, text, *search_reference_.logits,
                                work_->file("sensitivity.jsonl"), progress_, model_->candidates);
@@ -295,10 +284,10 @@ class FitRun {
       clock_.begin("choosing the KV cache");
       RuntimeModelOptions with_q8_0 = model_options();
       with_q8_0.kv_type = KvType::q8_0;
-      const auto name = fmt::format("kl-of-q8_0-{}-{}.json", n_verify_, little_text_.windows.size());
+      const auto name = fmt::format("kl-of-q8_0-{}-{}.json", parts_.n_verify, parts_.little.windows.size());
       auto measure_kl = [&] {
         return measure_cache_kl(*model_->measured, model_->source, with_q8_0, model_->candidates,
-                                *model_->store, little_text_, *search_reference_.logits, work_->file(name));
+                                *model_->store, parts_.little, *search_reference_.logits, work_->file(name));
       };
       EDGELLM_ASSIGN_OR_RETURN(
           kv_choice_, choose_kv_type(search_input(), budget_->weight_bytes(KvType::q8_0), measure_kl));
@@ -326,8 +315,8 @@ class FitRun {
     input.importance = &model_->importance;
     input.n_window_tokens = effort_.n_sensitivity_tokens;
     // What a part does depends on text and cache.
-    input.log = work_->file(
-        fmt::format("parts-{}-{}-{}.jsonl", to_string(kv_type_), n_verify_, little_text_.windows.size()));
+    input.log = work_->file(fmt::format("parts-{}-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify,
+                                        parts_.little.windows.size()));
     input.folder = work_->file("parts");
     std::optional<double> of_whole, of_shaped;
     do {
@@ -378,8 +367,8 @@ class FitRun {
     input.lookup = budget_->lookup();
     input.kv_type = kv_type_;
     if (is_timed()) input.speed = {&*profile_, options_.most_seconds_per_token, most_harm()};
-    input.little_text = little_text_;
-    input.all_text = search_text_;
+    input.little_text = parts_.little;
+    input.all_text = parts_.search;
     input.reference = search_reference_.logits.get();
     input.evolution.n_generations = effort_.n_generations;
     input.evolution.n_offspring = effort_.n_offspring;
@@ -398,13 +387,19 @@ class FitRun {
   }
 
   Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
-    MeasuredModel measured(*model_->runtime, *model_->source, store);
-    EDGELLM_RETURN_IF_ERROR(measured.apply(plan));
-    EDGELLM_ASSIGN_OR_RETURN(
-        Judged judged, judge_model(*model_->runtime, verify_text_, *verify_reference_.logits, progress_));
-    measured.restore();
-    store.give_back();
-    return judged;
+    return judge_once(judged_log(), plan_hash(plan) + " " + store.folder().filename().string(), [&] {
+      MeasuredModel measured(*model_->runtime, *model_->source, store);
+      Status applied = measured.apply(plan);
+      auto judged = applied.ok()
+                        ? judge_model(*model_->runtime, parts_.verify, *verify_reference_.logits, progress_)
+                        : Result<Judged>(applied.error());
+      measured.restore();
+      store.give_back();
+      return judged;
+    });
+  }
+  std::filesystem::path judged_log() const {
+    return model_->folder / fmt::format("judged-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify);
   }
 
   // The searched plan and its best rival are judged on text that nothing was chosen by, the better of them
@@ -476,7 +471,7 @@ class FitRun {
 
   // Of the text that nothing is judged by.
   std::span<const std::vector<Token>> compress_windows() const {
-    auto windows = std::span(text_.windows).subspan(n_verify_);
+    auto windows = std::span(text_.windows).subspan(parts_.n_verify);
     return windows.first(std::min(windows.size(), effort_.n_compensation_windows));
   }
 
@@ -500,12 +495,17 @@ class FitRun {
     clock_.begin("verifying");
     trained_ = std::make_unique<CandidateStore>(o.folder, *model_->source, &model_->importance, threads_);
     for (const std::string& name : training_->changed) trained_->use_changed(name);
-    const std::filesystem::path path = model_->folder / "trained.gguf";
-    EDGELLM_RETURN_IF_ERROR(write_stored_model(*model_->source, rival.plan.plan, *trained_, path, progress_));
-    EDGELLM_ASSIGN_OR_RETURN(
-        rival.judged, judge_file(path, model_options(), verify_text_, *verify_reference_.logits, progress_));
-    std::error_code code;
-    std::filesystem::remove(path, code);
+    auto judge_trained = [&]() -> Result<Judged> {
+      const std::filesystem::path path = model_->folder / "trained.gguf";
+      EDGELLM_RETURN_IF_ERROR(
+          write_stored_model(*model_->source, rival.plan.plan, *trained_, path, progress_));
+      auto judged = judge_file(path, model_options(), parts_.verify, *verify_reference_.logits, progress_);
+      std::error_code code;
+      std::filesystem::remove(path, code);
+      return judged;
+    };
+    EDGELLM_ASSIGN_OR_RETURN(rival.judged,
+                             judge_once(judged_log(), o.folder.filename().string(), judge_trained));
     rival.plan.name += kTrained;
     rival.store = trained_.get();
     rival.folder = o.folder;
@@ -534,7 +534,7 @@ class FitRun {
     if (whole_) f.left_out = &left_out_;
     f.is_output_left_out = is_output_left_out_;
     f.text = &text_;
-    f.n_search = n_search_, f.n_verify = n_verify_;
+    f.n_search = parts_.n_search, f.n_verify = parts_.n_verify;
     f.before = fit_side(options_, original(), original().source->n_file_bytes(), {},
                         options_.kv_type.value_or(KvType::f16), run_before_, original_);
     f.after =
@@ -574,8 +574,8 @@ class FitRun {
   std::unique_ptr<FitWork> work_;
   std::optional<DeviceProfile> profile_;
   CalibrationText text_;
-  size_t n_verify_ = 0, n_search_ = 0, n_compensated_windows_ = 0;
-  TextWindows verify_text_, search_text_, little_text_;
+  TextParts parts_;
+  size_t n_compensated_windows_ = 0;
   FitReference search_reference_, verify_reference_;
   Judged original_, verified_;
   PlanSearchResult searched_;

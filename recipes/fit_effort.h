@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "core/base/result.h"
@@ -33,5 +34,8 @@ struct FitEffort {
 // "fast"; "balanced", which plans with codebook types too and compensates; "best", which searches longer,
 // compensates on more text and trains. Error lists them.
 Result<FitEffort> fit_effort(std::string_view name);
+
+// Windows that a model of this size writes where no text is given.
+size_t n_drawn_windows(const FitEffort& effort, uint64_t n_model_bytes);
 
 }  // namespace edgellm

@@ -1,6 +1,9 @@
 #include "recipes/judged.h"
 
+#include <fmt/format.h>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 namespace edgellm {
 
@@ -25,6 +28,41 @@ nlohmann::json to_json(const Judged& j) {
           {"percentile_99_kl", j.percentile_99},
           {"same_top", j.same_top},
           {"perplexity", j.perplexity}};
+}
+
+namespace {
+
+std::optional<Judged> judged_from(const nlohmann::json& row) {
+  Judged j;
+  for (auto [key, number] : {std::pair{"mean_kl", &j.kl},
+                             {"mean_kl_standard_error", &j.kl_error},
+                             {"percentile_99_kl", &j.percentile_99},
+                             {"same_top", &j.same_top},
+                             {"perplexity", &j.perplexity}}) {
+    if (!row.contains(key) || !row[key].is_number()) return {};
+    *number = row[key].get<double>();
+  }
+  return j;
+}
+
+}  // namespace
+
+Result<Judged> judge_once(const std::filesystem::path& log, const std::string& key,
+                          const std::function<Result<Judged>()>& judge) {
+  std::ifstream in(log);
+  for (std::string line; std::getline(in, line);) {
+    const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!row.is_object() || row.value("key", nlohmann::json()) != key) continue;
+    if (auto known = judged_from(row)) return *known;
+  }
+  EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge());
+  nlohmann::json row = to_json(judged);
+  row["key"] = key;
+  std::ofstream out(log, std::ios::app);
+  // On a line of its own, whatever a kill left of the last one.
+  out << '\n' << row.dump() << std::endl;
+  if (!out) return Error{fmt::format("cannot write {}", log.string())};
+  return judged;
 }
 
 }  // namespace edgellm

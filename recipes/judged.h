@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 
 #include "evaluate/divergence.h"
 #include "runtime/decode/runtime_language_model.h"
@@ -22,5 +24,10 @@ Result<Judged> judge_file(const std::filesystem::path& path, const RuntimeModelO
 
 // As a fit's report has it: docs/formats.md.
 nlohmann::json to_json(const Judged& judged);
+
+// What `judge` gives, or what an earlier run kept of it in `log`, a file of lines {"key": K, "mean_kl": ...};
+// a torn line is left out. Error: judge's, or when the log cannot be written.
+Result<Judged> judge_once(const std::filesystem::path& log, const std::string& key,
+                          const std::function<Result<Judged>()>& judge);
 
 }  // namespace edgellm

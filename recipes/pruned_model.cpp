@@ -80,11 +80,9 @@ Status PrunedModel::read_text(const PruneOptions& options, const Progress& progr
     DrawnText wanted = {kDrawnWindows, kWindowTokens, kFewestWindows, folder_ / "drawn.jsonl", n_threads_};
     EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(source_, *tokenizer_, wanted, progress));
   }
-  // Windows are in random order. Statistics and search may share theirs; those judged on are kept apart.
-  size_t n = text_.windows.size(), n_judged = std::min(kJudgedWindows, n / 4);
-  verify_text_ = windows_of(text_, 0, n_judged, kFirstScoredRow);
-  search_text_ = windows_of(text_, n_judged, n_judged, kFirstScoredRow);
-  little_text_ = windows_of(text_, n_judged, std::max<size_t>(1, n_judged / 4), kFirstScoredRow);
+  // Statistics and search may share theirs; those judged on are kept apart.
+  parts_ = text_parts(text_, kJudgedWindows, kJudgedWindows, kFirstScoredRow);
+  const size_t n = text_.windows.size(), n_judged = parts_.n_verify;
   calibration_.assign(text_.windows.begin() + ptrdiff_t(n_judged),
                       text_.windows.begin() + ptrdiff_t(std::min(n, n_judged + kMostCalibration)));
   return {};
@@ -92,8 +90,8 @@ Status PrunedModel::read_text(const PruneOptions& options, const Progress& progr
 
 Status PrunedModel::record_reference(const Progress& progress) {
   const std::string key = "original";
-  for (auto [name, text, logits] : {std::tuple{"search", &search_text_, &search_reference_},
-                                    std::tuple{"verify", &verify_text_, &verify_reference_}}) {
+  for (auto [name, text, logits] : {std::tuple{"search", &parts_.search, &search_reference_},
+                                    std::tuple{"verify", &parts_.verify, &verify_reference_}}) {
     std::filesystem::path path = folder_ / (std::string(name) + ".reference");
     EDGELLM_ASSIGN_OR_RETURN(PerplexityResult perplexity,
                              ReferenceLogits::record(*model_, *text, key, path, progress));
@@ -106,7 +104,7 @@ Status PrunedModel::record_reference(const Progress& progress) {
 
 Result<PruneCost> PrunedModel::judge(RuntimeLanguageModel& model, const Progress& progress) {
   EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d,
-                           measure_divergence(model, verify_text_, *verify_reference_, progress));
+                           measure_divergence(model, parts_.verify, *verify_reference_, progress));
   return PruneCost{d.mean_kl, d.standard_error, d.same_top, d.perplexity.perplexity};
 }
 
@@ -128,7 +126,7 @@ nlohmann::json PrunedModel::begin_report(const PruneOptions& options, const Prun
                       {"drawn_from_model", options.calibrate.empty()},
                       {"windows", text_.windows.size()},
                       {"window_tokens", text_.n_context},
-                      {"verify_windows", verify_text_.windows.size()}};
+                      {"verify_windows", parts_.verify.windows.size()}};
   j["before"] = {{"file_bytes", source_->n_file_bytes()}, {"perplexity", original_perplexity_}};
   j["after"] = to_json(cost);
   return j;

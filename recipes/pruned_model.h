@@ -34,8 +34,8 @@ class PrunedModel {
   RuntimeLanguageModel& model() { return *model_; }
   // Text for statistics, for choosing (little_text is its beginning), all of it kept from judge()'s.
   const std::vector<std::vector<Token>>& calibration_windows() const { return calibration_; }
-  const TextWindows& search_text() const { return search_text_; }
-  const TextWindows& little_text() const { return little_text_; }
+  const TextWindows& search_text() const { return parts_.search; }
+  const TextWindows& little_text() const { return parts_.little; }
   const ReferenceLogits& search_reference() const { return *search_reference_; }
 
   // The model as it computes now, and one that was written.
@@ -59,7 +59,7 @@ class PrunedModel {
   std::unique_ptr<RuntimeLanguageModel> model_;
   CalibrationText text_;
   std::vector<std::vector<Token>> calibration_;
-  TextWindows search_text_, little_text_, verify_text_;
+  TextParts parts_;
   std::unique_ptr<ReferenceLogits> search_reference_, verify_reference_;
   double original_perplexity_ = 0;
 };
