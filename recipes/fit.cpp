@@ -191,7 +191,7 @@ class FitRun {
 
   // Drawn text is not known yet when the first thing is settled.
   std::string time_key() const {
-    return fmt::format("{}-{}-{}", search_key(), *options_.seconds,
+    return fmt::format("{}-{}-{}-{}", search_key(), *options_.seconds, options_.torch_device,
                        options_.calibrate.empty() ? "drawn" : text_.hash.substr(0, 8));
   }
 

@@ -94,8 +94,10 @@ class ShapeSearch {
       EDGELLM_RETURN_IF_ERROR(model_.apply(stand_in_plan(*input_.plan->candidates)));
       EDGELLM_RETURN_IF_ERROR(measure_parts(0, n_first_parts_));
       EDGELLM_ASSIGN_OR_RETURN(std::vector<Ranked> first, ranked());
-      if (may_gain_enough(first)) EDGELLM_RETURN_IF_ERROR(measure_parts(n_first_parts_, parts_.size()));
-      EDGELLM_RETURN_IF_ERROR(leave_out());
+      if (may_gain_enough(first)) {
+        EDGELLM_RETURN_IF_ERROR(measure_parts(n_first_parts_, parts_.size()));
+        EDGELLM_RETURN_IF_ERROR(leave_out());
+      }
       // Halves may have taken the place of what would have made room.
       if (!found_.harm && has_halves_) {
         for (size_t i = 0; i < parts_.size(); ++i)
@@ -308,7 +310,7 @@ class ShapeSearch {
   // Whether all layers together would gain enough if they were like the first ones, which are the least
   // harmful.
   bool may_gain_enough(const std::vector<Ranked>& first) const {
-    if (!found_.harm_of_whole) return !first.empty();
+    if (first.empty() || !found_.harm_of_whole) return !first.empty();
     std::map<uint32_t, double> by_layer;
     for (const Ranked& r : first) {
       double& gain = by_layer[parts_[r.part].layer];

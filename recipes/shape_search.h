@@ -32,10 +32,11 @@ struct FoundShape {
 
 // Greedy: of all parts, the one after whose loss measured KL and predicted harm of the types add up to the
 // least, as long as the sum falls by three thousandths; each loss is measured together with those before it.
-// Where no plan fits, first the parts whose loss adds the least KL a byte. Parts one by one are measured in
-// the layers of least Block Influence first, and in the others only if one of these is worth it or nothing
-// fits. Halves and single widths only where stock llama.cpp reads them (recipes/edited_model.h). The model is
-// restored. Error where nothing fits whatever is left out.
+// All are kept unless the sum falls by a twentieth in all. Where no plan fits, first the parts whose loss
+// adds the least KL a byte. Parts one by one are measured in the layers of least Block Influence first, and
+// in the others only if all layers would gain enough at the rate of these, or nothing fits. Halves and single
+// widths only where stock llama.cpp reads them (recipes/edited_model.h). The model is restored. Error where
+// nothing fits whatever is left out.
 Result<FoundShape> search_shape(MeasuredModel& model, const ShapeSearchInput& input, ThreadPool& threads,
                                 const Progress& progress);
 

@@ -267,9 +267,10 @@ void add_fit(CLI::App& app, Status& status) {
                       "speeds of the device the model is for, from 'edgellm bench --profile' there "
                       "(default: measured on this machine where they are needed)");
   command
-      ->add_option("--device", o->torch_device,
-                   "where feedback and training compute, beyond the CPU: cpu, cuda, cuda:1 ('edgellm torch' "
-                   "lists them)")
+      ->add_option(
+          "--device", o->torch_device,
+          "where feedback and training compute: cpu, cuda, cuda:1 ('edgellm torch' lists them); --time "
+          "counts on the CPU's speed until it has seen the device's")
       ->capture_default_str();
   command->add_option("--threads", o->n_threads, "threads (default: all cores)")->check(CLI::Range(1, 1024));
   command->add_option("--json", o->json, "write the report to this file too");

@@ -155,7 +155,8 @@ void add_quantize(CLI::App& app, Status& status) {
   gptq->add_option(
           "--calibration-memory", o->memory,
           "bytes the calibration may take, as 4GB; more goes to disk (default: no limit). The statistics "
-          "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale")
+          "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale; layers "
+          "stay unpacked between its steps where they fit (default: a quarter of the machine's memory)")
       ->check(byte_size_check());
   gptq->add_option("--device", o->gptq.device,
                    "where the text goes through the model and what is trained is computed: cpu, cuda, cuda:1 "

@@ -158,7 +158,7 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
       at::Tensor gated = add_ffn_inputs(layer_, hidden, weights, moments);
       if (ffn_inputs_.residual && !goes_on)
         EDGELLM_RETURN_IF_ERROR(ffn_inputs_.residual->write(first, hidden));
-      return ffn_inputs_.gated ? ffn_inputs_.gated->write(first, gated) : Status();
+      return gated.defined() && ffn_inputs_.gated ? ffn_inputs_.gated->write(first, gated) : Status();
     }));
     return moments;
   });

@@ -25,11 +25,12 @@ namespace edgellm {
 inline constexpr double kGptqDamping = 0.1;
 
 struct GptqOptions {
-  GridTrials trials = {2, 1, 0.03f};        // of a run when it is reached
-  int n_sweeps = 2;                         // over the finished matrix
-  GridTrials sweep_trials = {1, 1, 0.03f};  // of a run in each visit of a sweep
-  int n_passes = 2;                         // visits of each run of a panel in a sweep
-  size_t n_error_rows = 256;                // rows, evenly spread, of which the error is told; 0: all
+  GridTrials trials = {2, 1, 0.03f};  // of a run when it is reached
+  int n_sweeps = 2;                   // over the finished matrix
+  // Of a run in each visit of a sweep; in codebook formats in the first one.
+  GridTrials sweep_trials = {1, 1, 0.03f};
+  int n_passes = 2;           // visits of each run of a panel in a sweep
+  size_t n_error_rows = 256;  // rows, evenly spread, of which the error is told; 0: all
   bool keeps_decoded = false;
   // Weights that are exactly zero stay it, in a type that holds one (core/blocks/exact_zero.h).
   bool keeps_zeros = false;

@@ -20,7 +20,11 @@ Result<at::Device> device_named(std::string_view name) {
     std::vector<std::string> there = torch_devices();
     at::Device wanted = device.is_cuda() && !device.has_index() ? at::Device(at::kCUDA, 0) : device;
     if (std::find(there.begin(), there.end(), wanted.str()) == there.end())
-      return Error{fmt::format("device: wanted '{}', this LibTorch finds {}", name, fmt::join(there, ", "))};
+      return Error{
+          fmt::format("device: wanted '{}', this LibTorch finds {}{}", name, fmt::join(there, ", "),
+                      device.is_cuda() && there.size() == 1
+                          ? "; a GPU needs a LibTorch with CUDA (docs/dependencies.md) and NVIDIA's driver"
+                          : "")};
     return wanted;
   });
 }

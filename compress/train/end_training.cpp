@@ -229,7 +229,8 @@ at::Tensor numbers(const std::vector<double>& values) {
 }
 
 std::vector<double> numbers(const at::Tensor& values) {
-  return {values.data_ptr<double>(), values.data_ptr<double>() + values.numel()};
+  const at::Tensor here = values.to(at::kCPU);
+  return {here.data_ptr<double>(), here.data_ptr<double>() + here.numel()};
 }
 
 }  // namespace
@@ -266,7 +267,7 @@ bool EndTraining::resume() {
   if (options_.checkpoint.empty() || !std::filesystem::exists(options_.checkpoint, code)) return false;
   try {
     torch::serialize::InputArchive archive, adam;
-    archive.load_from(options_.checkpoint.string());
+    archive.load_from(options_.checkpoint.string(), model_.head.norm.device());
     c10::IValue key;
     archive.read("key", key);
     if (key.toStringRef() != options_.key) return false;

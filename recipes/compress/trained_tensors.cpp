@@ -51,10 +51,8 @@ class GridTrainingRun {
     training.learning_rate = options_.learning_rate;
     training.n_held_windows = n_held_windows(windows_.size());
     training.checkpoint = options_.folder / "training.state";
-    // Its tensors are read back to where they were.
-    training.key =
-        fmt::format("1 {} {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
-                    training.n_epochs, training.learning_rate, windows_.size(), compute.device.str());
+    training.key = fmt::format("1 {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
+                               training.n_epochs, training.learning_rate, windows_.size());
     EndTraining run(student, windows_, teacher, training);
     EDGELLM_ASSIGN_OR_RETURN(EndTrainingResult done, run.run(progress_));
     GridTraining found;
@@ -130,14 +128,20 @@ class GridTrainingRun {
   // Bytes of all layers as they are kept, about.
   uint64_t unpacked_bytes() const {
     double n_bytes = 0;
-    for (const auto& [name, type] : plan_.types) {
-      const double per_weight = find_codebook_grid(type) ? 2 : find_block_grid(type) ? 1.5 : 4;
-      n_bytes += per_weight * double(source_->find(name)->n_values());
-    }
+    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
+      for (TensorRole role : layer_matrix_roles()) {
+        const GgufTensor* tensor = find_tensor(*source_, model_->hyperparameters(), role, layer);
+        if (!tensor || plan_.dropped_layers.contains(layer)) continue;
+        auto planned = plan_.types.find(tensor->name);
+        const TensorType type = planned == plan_.types.end() ? tensor->type : planned->second;
+        const double per_weight = find_codebook_grid(type) ? 2.5 : find_block_grid(type) ? 1.5 : 4;
+        n_bytes += per_weight * double(tensor->n_values());
+      }
     return uint64_t(n_bytes);
   }
 
   bool keeps_layers() const {
+    if (!options_.keeps_layers) return false;
     if (!model_->compute().device.is_cpu()) return true;
     if (options_.memory_limit) return unpacked_bytes() <= options_.memory_limit;
     const Result<uint64_t> memory = describe_machine().n_memory_bytes;

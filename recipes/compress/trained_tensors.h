@@ -29,6 +29,7 @@ struct GridTrainingOptions {
   // of being read again for every step; 0: none for the pass, a quarter of the machine's for the layers. On
   // another device than the CPU all layers are kept there.
   uint64_t memory_limit = 0;
+  bool keeps_layers = true;    // false: none are, whatever memory there is
   std::string device = "cpu";  // as of torch_compute
   size_t n_threads = 0;        // 0: one per usable core
 };

@@ -375,6 +375,23 @@ TEST_F(CalibrationTest, WhatComesToTheFeedForwardHalfIsKeptOnceItWasCollected) {
   }
 }
 
+TEST_F(CalibrationTest, InputsMayBeCollectedInAnyOrder) {
+  use(kLlama);
+  CalibrationOptions o = options();
+  auto head_inputs = [&](bool keeps) {
+    o.keep_ffn_inputs = keeps;
+    Told last;
+    value_of(calibrate(*model_, windows_, o, last.callbacks([&](LayerCalibration& layer) -> Status {
+      for (TensorRole role : {ffn_down, ffn_gate, attention_output, ffn_gate, ffn_down, ffn_gate})
+        if (auto found = layer.collect({{role}}); !found.ok()) return found.error();
+      return {};
+    }),
+                       {}));
+    return last.head_inputs;
+  };
+  EXPECT_LE(relative_difference(head_inputs(true), head_inputs(false)), 1e-5);
+}
+
 TEST_F(CalibrationTest, TooLittleMemorySaysHowMuchWouldDo) {
   use(kLlama);
   CalibrationOptions o = options();

@@ -13,7 +13,6 @@
 namespace edgellm {
 namespace {
 
-namespace fs = std::filesystem;
 using tiny::kGemma3, tiny::kLlama, tiny::kQwen2, tiny::kWide, tiny::Shape, tiny::value_of;
 
 constexpr size_t kTokens = 24;

@@ -41,6 +41,7 @@ class TrainedTensors : public testing::Test {
     o.learning_rate = learning_rate;
     o.n_threads = 1;
     o.original = original_;
+    o.keeps_layers = keeps_layers_;
     return train_tensors(source_, plan_, windows_, o, progress);
   }
 
@@ -85,6 +86,7 @@ class TrainedTensors : public testing::Test {
   std::vector<std::vector<Token>> windows_;
   QuantizationPlan plan_;
   fs::path encoded_;
+  bool keeps_layers_ = true;
 };
 
 TEST_F(TrainedTensors, AreNearerToTheOriginalAndTheFileIsWhatWasJudged) {
@@ -115,6 +117,18 @@ TEST_F(TrainedTensors, OfCodebookTypesAreThoseTheFileHoldsToo) {
   EXPECT_NE(stored(folder_.path() / "codebooks", name), stored(encoded_, name));
   const double of_file = held_divergence(write("codebooks", done));
   EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
+}
+
+TEST_F(TrainedTensors, AreTheSameWhereLayersAreReadForEveryStep) {
+  use(kQwen2, TensorType::Q4_0);
+  const GridTraining kept = value_of(train("kept", 1, 0.002));
+  keeps_layers_ = false;
+  const GridTraining read = value_of(train("read", 1, 0.002));
+  EXPECT_GT(kept.best_epoch, 0u);
+  EXPECT_EQ(read.held_after, kept.held_after);
+  EXPECT_EQ(read.changed, kept.changed);
+  for (const auto& [name, type] : plan_.types)
+    EXPECT_EQ(stored(folder_.path() / "read", name), stored(folder_.path() / "kept", name)) << name;
 }
 
 TEST_F(TrainedTensors, OfAModelWithADroppedLayerLeaveItOut) {
