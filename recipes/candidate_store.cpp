@@ -1,5 +1,6 @@
 #include "recipes/candidate_store.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "core/base/output_file.h"
@@ -22,7 +23,8 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
   std::filesystem::create_directories(folder_, code);
   std::filesystem::path path = path_of(folder_, tensor.name, type);
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, tensor_bytes({tensor.name, type, tensor.dimensions}));
-  if (std::filesystem::file_size(path, code) != n_bytes || code) {
+  auto is_there = [&] { return std::filesystem::file_size(path, code) == n_bytes && !code; };
+  if (!is_there() && !(link_shared(tensor, type, path) && is_there())) {
     EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));
     std::vector<float> weights = column_weights(source_, importance_, tensor);
     EncodeTensorOptions options;
@@ -37,6 +39,29 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
   EDGELLM_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   auto [at, added] = files_.emplace(std::pair{tensor.name, type}, std::move(file));
   return at->second.bytes();
+}
+
+void CandidateStore::share(const CandidateStore& other, std::map<std::string, std::string> names) {
+  other_ = &other;
+  names_there_ = std::move(names);
+}
+
+bool CandidateStore::link_shared(const GgufTensor& tensor, TensorType type,
+                                 const std::filesystem::path& path) const {
+  auto name = names_there_.find(tensor.name);
+  const GgufTensor* same = name == names_there_.end() ? nullptr : other_->source_.find(name->second);
+  if (!same || same->type != tensor.type || same->dimensions != tensor.dimensions) return false;
+  const auto from = path_of(other_->folder_, same->name, type);
+  std::error_code code;
+  if (!std::filesystem::exists(from, code) ||
+      column_weights(source_, importance_, tensor) !=
+          column_weights(other_->source_, other_->importance_, *same) ||
+      !std::ranges::equal(tensor.data, same->data))
+    return false;
+  source_.give_back(tensor), other_->source_.give_back(*same);
+  std::filesystem::remove(path, code);
+  std::filesystem::create_hard_link(from, path, code);
+  return !code;  // a file system without links: it is encoded
 }
 
 void CandidateStore::give_back(const GgufTensor& tensor, TensorType type) const {

@@ -34,6 +34,10 @@ class CandidateStore {
   // The folder holds this tensor changed by other means, in its own type too.
   void use_changed(const std::string& tensor) { changed_.insert(tensor); }
 
+  // What `other` has of the same weights with the same importance is linked instead of encoded again. names:
+  // of this source's tensors, as they are called there. `other` must outlive this store.
+  void share(const CandidateStore& other, std::map<std::string, std::string> names);
+
   // The tensor's data in `type`, mapped; valid until the store ends. The source's own data when the type is
   // its own and it is not changed.
   Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);
@@ -43,12 +47,17 @@ class CandidateStore {
   void give_back() const;
 
  private:
+  // Whether the encoding is at `path` now.
+  bool link_shared(const GgufTensor& tensor, TensorType type, const std::filesystem::path& path) const;
+
   std::filesystem::path folder_;
   const GgufFile& source_;
   const ImportanceMatrix* importance_;
   ThreadPool& threads_;
   std::map<std::pair<std::string, TensorType>, MappedFile> files_;
   std::set<std::string> changed_;
+  const CandidateStore* other_ = nullptr;
+  std::map<std::string, std::string> names_there_;
 };
 
 }  // namespace edgellm

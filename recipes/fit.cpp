@@ -269,9 +269,9 @@ class FitRun {
 
   // What decides a search besides model and text.
   std::string search_key() const {
-    std::string key = fmt::format("{}-{}-{}-{}-{}{}", weight_bytes_, budget_->most_lookup_bytes(),
+    std::string key = fmt::format("{}-{}-{}-{}-{}-{}", weight_bytes_, budget_->most_lookup_bytes(),
                                   options_.drop_layers ? "drop" : "keep", effort_.n_generations,
-                                  effort_.n_offspring, has_codebooks_ ? "-codebooks" : "");
+                                  effort_.n_offspring, types_key(original().candidates));
     if (kv_type_ != KvType::f16) key += fmt::format("-{}", to_string(kv_type_));
     if (!is_timed()) return key;
     std::string goal = fmt::format("{} {}", most_harm(), options_.most_seconds_per_token.value_or(0));
@@ -374,6 +374,8 @@ class FitRun {
     input.evolution.n_offspring = effort_.n_offspring;
     input.evolution.patience = effort_.patience;
     input.checkpoint = model_->folder / fmt::format("search-{}.json", search_key());
+    input.log = model_->folder /
+                fmt::format("measured-{}-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify, parts_.n_search);
     return input;
   }
 

@@ -81,6 +81,10 @@ Result<std::unique_ptr<FitModel>> shaped_fit_model(const FitModel& whole, const 
                            shaped_candidates(whole.candidates, *shaped->source, shape, shaped->layers,
                                              whole.hyperparameters, codebooks));
   EDGELLM_RETURN_IF_ERROR(shaped->measure_with(options, threads));
+  std::map<std::string, std::string> names;
+  for (const GgufTensor& tensor : shaped->source->tensors())
+    names[tensor.name] = shaped->original_name(tensor.name);
+  if (whole.store) shaped->store->share(*whole.store, std::move(names));
   return shaped;
 }
 

@@ -41,6 +41,9 @@ struct PlanSearchInput {
   const ReferenceLogits* reference = nullptr;  // on all_text
   EvolutionOptions evolution;
   std::filesystem::path checkpoint;  // where a stopped search goes on from; a damaged one is begun anew
+  // What plans were measured to have on all_text with this cache, so that none is measured twice
+  // (recipes/measure_log.h). Empty: nothing is kept.
+  std::filesystem::path log;
 };
 
 struct PlanProblem {

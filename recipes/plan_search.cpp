@@ -6,6 +6,7 @@
 
 #include "core/base/output_file.h"
 #include "recipes/json_file.h"
+#include "recipes/measure_log.h"
 #include "recipes/pruned_weights.h"
 
 namespace edgellm {
@@ -31,7 +32,7 @@ size_t nearest_candidate(const TensorCandidates& c, TensorType type) {
 class Search {
  public:
   Search(MeasuredModel& model, const PlanSearchInput& input, const Progress& progress)
-      : model_(model), input_(input), progress_(progress) {}
+      : model_(model), input_(input), progress_(progress), log_(input.log) {}
 
   Result<PlanSearchResult> run() {
     EDGELLM_ASSIGN_OR_RETURN(problem_, make_plan_problem(input_));
@@ -64,9 +65,18 @@ class Search {
                              [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
   }
 
-  Result<double> kl(const QuantizationPlan& plan, const TextWindows& text) {
+  Result<double> kl_on(const TextWindows& text, const QuantizationPlan& plan) {
     EDGELLM_ASSIGN_OR_RETURN(DivergenceResult d, model_.measure(plan, text, *input_.reference));
     return d.mean_kl;
+  }
+
+  // On all of the text, unless that is known already.
+  Result<double> kl(const QuantizationPlan& plan) {
+    const std::string key = plan_hash(plan);
+    if (auto known = log_.find(key)) return *known;
+    EDGELLM_ASSIGN_OR_RETURN(double measured, kl_on(input_.all_text, plan));
+    if (!input_.log.empty()) EDGELLM_RETURN_IF_ERROR(log_.add(key, measured));
+    return measured;
   }
 
   // With the plan that is predicted to be the best, or where an earlier run stopped.
@@ -77,7 +87,7 @@ class Search {
     if (state_.choice.size() == problem_.items.size()) return {};
     state_ = {};
     state_.choice = std::move(start);
-    EDGELLM_ASSIGN_OR_RETURN(state_.measured, kl(problem_.plan_of(state_.choice), input_.all_text));
+    EDGELLM_ASSIGN_OR_RETURN(state_.measured, kl(problem_.plan_of(state_.choice)));
     EDGELLM_RETURN_IF_ERROR(remember("predicted", problem_.plan_of(state_.choice), state_.measured));
     return write_checkpoint();
   }
@@ -88,7 +98,8 @@ class Search {
     MeasureAllocation measure = [&](const Allocation& choice, int fidelity) -> Result<double> {
       meter.add(fidelity == 0 ? 0.9 / double(input_.evolution.n_offspring) : 0.0,
                 fmt::format("KL {:.4f} so far", state_.measured));
-      return kl(problem_.plan_of(choice), fidelity == 0 ? input_.little_text : input_.all_text);
+      const QuantizationPlan plan = problem_.plan_of(choice);
+      return fidelity == 0 ? kl_on(input_.little_text, plan) : kl(plan);
     };
     OnGeneration on_generation = [&](const EvolutionState& state) -> Status {
       meter.add(0.1, fmt::format("KL {:.4f} so far", state.measured));
@@ -136,7 +147,7 @@ class Search {
     std::erase_if(rivals, [&](const Rival& r) { return r.predicted > kHopeless * predicted_harm_; });
     ProgressMeter meter(progress_, "measuring presets", double(rivals.size()));
     for (const Rival& rival : rivals) {
-      EDGELLM_ASSIGN_OR_RETURN(double measured, kl(rival.plan, input_.all_text));
+      EDGELLM_ASSIGN_OR_RETURN(double measured, kl(rival.plan));
       EDGELLM_RETURN_IF_ERROR(remember(std::string(rival.preset->name), rival.plan, measured));
       meter.add(1, std::string(rival.preset->name));
     }
@@ -206,6 +217,7 @@ class Search {
   MeasuredModel& model_;
   const PlanSearchInput& input_;
   const Progress& progress_;
+  MeasureLog log_;
   PlanProblem problem_;
   EvolutionState state_;
   double predicted_harm_ = 0;

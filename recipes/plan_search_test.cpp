@@ -1,11 +1,13 @@
 #include "recipes/plan_search.h"
 
+#include <fstream>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
 #include "recipes/json_file.h"
+#include "recipes/measure_log.h"
 #include "runtime/graph/tiny_model.h"
 
 namespace edgellm {
@@ -53,7 +55,7 @@ TEST(ListCandidates, TypesComeFinestLastAndCodebooksAreNoProbe) {
       EXPECT_LE(info(c.types[t - 1]).bits_per_value(), info(c.types[t]).bits_per_value()) << c.tensor->name;
     const bool is_wide = c.tensor->n_columns() % 256 == 0;
     n_with += is_wide;
-    EXPECT_EQ(c.types.front(), is_wide ? TensorType::IQ2_XXS : c.probe) << c.tensor->name;
+    EXPECT_EQ(c.types.front(), is_wide ? TensorType::IQ1_S : c.probe) << c.tensor->name;
   }
   EXPECT_GT(n_with, 0u);
   // What needs codebooks is smaller than what does without them.
@@ -102,7 +104,7 @@ TEST(MeasureErrors, GoOnFromWhatIsKnown) {
   ASSERT_TRUE(with.ok() && measure_errors(*source, importance, 64, cache, threads, {}, *with).ok());
   // Coarser types have larger errors.
   for (const TensorCandidates& c : *with)
-    if (c.types.front() == TensorType::IQ2_XXS) {
+    if (c.types.front() == TensorType::IQ1_S) {
       EXPECT_GT(c.relative_error[0], c.relative_error[c.types.size() - 2]) << c.tensor->name;
     }
 }
@@ -126,6 +128,48 @@ TEST(PlansToJudge, AreTheBestOnceEachAndNoneFarBehind) {
   EXPECT_EQ(names(4), (std::vector<std::string>{"predicted", "near"}));
   EXPECT_EQ(names(1), (std::vector<std::string>{"predicted"}));
   EXPECT_TRUE(plans_to_judge({}, 2).empty());
+}
+
+TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
+  auto source = tiny::open({.type = TensorType::F16});
+  ASSERT_TRUE(source);
+  auto folder = TemporaryFolder::create("search").value();
+  auto runtime = RuntimeLanguageModel::load(source, {.n_context = 16, .n_threads = 1}).value();
+  TextWindows text;
+  text.windows.emplace_back();
+  for (size_t i = 0; i < 16; ++i) text.windows[0].push_back(Token(i * 7 % runtime->n_vocabulary()));
+  text.n_context = 16, text.first_row = 2;
+  const auto logits = folder.path() / "logits";
+  ASSERT_TRUE(ReferenceLogits::record(*runtime, text, "model", logits, {}).ok());
+  const ReferenceLogits reference = ReferenceLogits::open(logits, text, "model").value();
+  auto candidates = list_candidates(*source, Codebooks::none).value();
+  for (TensorCandidates& c : candidates) c.probe_kl = 0.01;
+  PlanSearchInput input;
+  input.source = source.get();
+  input.candidates = &candidates;
+  input.block_influence = {1, 1, 1};
+  input.budget = smallest_budget(*source, candidates, false, std::nullopt).value() * 5 / 4;
+  input.little_text = input.all_text = text;
+  input.reference = &reference;
+  input.checkpoint = folder.path() / "search.json";
+  input.log = folder.path() / "measured.jsonl";
+  ThreadPool threads(1);
+  CandidateStore store(folder.path() / "tensors", *source, nullptr, threads);
+  MeasuredModel measured(*runtime, *source, store);
+  auto kl = [&] {
+    auto found = kl_before_search(measured, input, {});
+    EXPECT_TRUE(found.ok() && *found);
+    return **found;
+  };
+  const double first = kl();
+  // What is kept is taken as it is.
+  std::vector<std::string> plans;
+  std::ifstream in(input.log);
+  for (std::string line; std::getline(in, line);) plans.push_back(nlohmann::json::parse(line)["key"]);
+  ASSERT_FALSE(plans.empty());
+  MeasureLog log(input.log);
+  for (const std::string& plan : plans) ASSERT_TRUE(log.add(plan, 0.25 * first).ok());
+  EXPECT_EQ(kl(), 0.25 * first);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "recipes/shaped_model.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "core/base/temporary_folder.h"
+#include "recipes/candidate_store.h"
 #include "recipes/tensor_encoding.h"
 #include "runtime/decode/runtime_language_model.h"
 #include "runtime/graph/tiny_model.h"
@@ -188,6 +190,42 @@ TEST_F(ShapedModelTest, AShapeIsReadAsItWasWrittenAndNoneThatTheModelCannotHave)
   EXPECT_FALSE(changed("ffn_widths", {{"3", 97}}));
   EXPECT_FALSE(changed("ffn_widths", {{"one", 64}}));
   EXPECT_FALSE(shape_from_json(nlohmann::json::array(), h));
+}
+
+// Of the layers that stay, encodings are the whole model's: the same file, unless weights or importance
+// differ.
+TEST_F(ShapedModelTest, EncodingsOfTheSameWeightsAreShared) {
+  auto source = tiny::open({.type = TensorType::F16});
+  ASSERT_TRUE(source);
+  ModelShape shape;
+  shape.dropped_layers = {0};
+  auto shaped = written(*source, shape, {});
+  ASSERT_TRUE(shaped);
+  const std::string here = "blk.0.ffn_up.weight", there = "blk.1.ffn_up.weight";
+  ImportanceMatrix importance, of_shaped;
+  ImportanceEntry& entry = importance.entries[there];
+  entry.n_tokens = 1;
+  entry.sums.assign(source->find(there)->n_columns(), 1);
+  entry.sums[0] = 9;
+  of_shaped.entries[here] = entry;
+  CandidateStore whole(folder_->path() / "whole", *source, &importance, threads_);
+  ASSERT_TRUE(whole.get(*source->find(there), TensorType::Q4_0).ok());
+
+  auto n_names = [&](const char* folder, const ImportanceMatrix& own, const std::string& name,
+                     TensorType type) {
+    CandidateStore store(folder_->path() / folder, *shaped, &own, threads_);
+    store.share(whole, {{here, name}});
+    auto got = store.get(*shaped->find(here), type);
+    CandidateStore alone(folder_->path() / (std::string(folder) + " alone"), *shaped, &own, threads_);
+    auto encoded = alone.get(*shaped->find(here), type);
+    EXPECT_TRUE(got.ok() && encoded.ok());
+    EXPECT_TRUE(std::ranges::equal(*got, *encoded)) << folder;
+    return std::filesystem::hard_link_count(CandidateStore::path_of(store.folder(), here, type));
+  };
+  EXPECT_EQ(n_names("same", of_shaped, there, TensorType::Q4_0), 2u);
+  EXPECT_EQ(n_names("not encoded there", of_shaped, there, TensorType::Q5_0), 1u);
+  EXPECT_EQ(n_names("another layer", of_shaped, "blk.2.ffn_up.weight", TensorType::Q4_0), 1u);
+  EXPECT_EQ(n_names("other importance", {}, there, TensorType::Q4_0), 1u);
 }
 
 }  // namespace

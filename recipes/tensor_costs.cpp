@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "core/blocks/codebook_grid.h"
@@ -21,8 +22,9 @@ using enum TensorType;
 constexpr TensorType kTypes[] = {Q2_0, Q2_K, Q3_K, IQ4_XS, Q4_K, IQ4_NL, Q4_0,
                                  Q4_1, Q5_K, Q5_0, Q5_1,   Q6_K, Q8_0};
 // IQ3_S has the bytes of Q3_K and four fifths of its error; IQ2_S has no less error than Q2_K.
-constexpr TensorType kTypesWithCodebooks[] = {IQ2_XXS, Q2_0, IQ2_XS, Q2_K, IQ3_XXS, IQ3_S, IQ4_XS, Q4_K,
-                                              IQ4_NL,  Q4_0, Q4_1,   Q5_K, Q5_0,    Q5_1,  Q6_K,   Q8_0};
+constexpr TensorType kTypesWithCodebooks[] = {IQ1_S,   IQ1_M, IQ2_XXS, Q2_0, IQ2_XS, Q2_K,
+                                              IQ3_XXS, IQ3_S, IQ4_XS,  Q4_K, IQ4_NL, Q4_0,
+                                              Q4_1,    Q5_K,  Q5_0,    Q5_1, Q6_K,   Q8_0};
 // About so many values of a tensor are rounded for its errors, unless they are less than kFewestRows.
 constexpr size_t kSampledValues = size_t{1} << 19, kFewestRows = 32;
 
@@ -64,6 +66,13 @@ Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Co
   }
   if (all.empty()) return Error{"the model has no tensor that can be quantized"};
   return all;
+}
+
+std::string types_key(const std::vector<TensorCandidates>& candidates) {
+  std::string all;
+  for (const TensorCandidates& c : candidates)
+    for (TensorType type : c.types) all += fmt::format("{} {}\n", c.tensor->name, to_string(type));
+  return hash_text(all).substr(0, 8);
 }
 
 Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance, size_t n_sample_rows,

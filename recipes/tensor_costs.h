@@ -31,6 +31,9 @@ enum class Codebooks { none, all };
 // the type it has.
 Result<std::vector<TensorCandidates>> list_candidates(const GgufFile& source, Codebooks codebooks);
 
+// Names the tensors and their types: what was found with other candidates means something else.
+std::string types_key(const std::vector<TensorCandidates>& candidates);
+
 // Fills relative_error from about `n_sample_rows` rows of every tensor, fewer of long ones. What `cache`
 // holds is not measured again, what is measured is put there.
 Status measure_errors(const GgufFile& source, const ImportanceMatrix& importance, size_t n_sample_rows,
