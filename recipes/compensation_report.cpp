@@ -2,6 +2,12 @@
 
 namespace edgellm {
 
+std::vector<std::string> Compensation::changed() const {
+  std::vector<std::string> all;
+  for (const TrainedLayer& layer : layers) all.insert(all.end(), layer.changed.begin(), layer.changed.end());
+  return all;
+}
+
 nlohmann::json to_json(const CompensatedTensor& t) {
   return {{"name", t.name},
           {"type", to_string(t.type)},
@@ -10,10 +16,46 @@ nlohmann::json to_json(const CompensatedTensor& t) {
           {"output_error_nearest", t.nearest_error}};
 }
 
-nlohmann::json to_json(std::span<const CompensatedTensor> tensors) {
+nlohmann::json to_json(const TrainedLayer& l) {
+  nlohmann::json stopped;
+  if (!l.stopped.empty()) stopped = l.stopped;
+  return {{"layer", l.layer},           {"held_error_before", l.held_before},
+          {"held_error", l.held_after}, {"best_epoch", l.best_epoch},
+          {"stopped", stopped},         {"changed", l.changed}};
+}
+
+namespace {
+
+template <class T>
+nlohmann::json list_of(std::span<const T> items) {
   nlohmann::json all = nlohmann::json::array();
-  for (const CompensatedTensor& t : tensors) all.push_back(to_json(t));
+  for (const T& item : items) all.push_back(to_json(item));
   return all;
+}
+
+}  // namespace
+
+nlohmann::json to_json(std::span<const CompensatedTensor> tensors) {
+  return list_of(tensors);
+}
+
+nlohmann::json to_json(std::span<const TrainedLayer> layers) {
+  return list_of(layers);
+}
+
+std::optional<TrainedLayer> trained_layer_from(const nlohmann::json& json) {
+  try {
+    TrainedLayer l;
+    l.layer = json.at("layer");
+    l.held_before = json.at("held_error_before");
+    l.held_after = json.at("held_error");
+    l.best_epoch = json.at("best_epoch");
+    if (json.at("stopped").is_string()) l.stopped = json["stopped"];
+    l.changed = json.at("changed").get<std::vector<std::string>>();
+    return l;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
 }
 
 std::optional<CompensatedTensor> compensated_tensor_from(const nlohmann::json& json) {

@@ -58,14 +58,15 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
     EDGELLM_ASSIGN_OR_RETURN(text, draw_calibration_text(source, tokenizer, wanted, progress));
   }
   text.windows.resize(std::min(text.windows.size(), options.n_windows));
-  EDGELLM_RETURN_IF_ERROR(
-      work.enter_text(hash_text(fmt::format("{} {} {} {} {}", plan_hash(plan), text.hash, text.windows.size(),
-                                            options.damping, options.weigh_tokens))));
+  EDGELLM_RETURN_IF_ERROR(work.enter_text(
+      hash_text(fmt::format("{} {} {} {} {} {}", plan_hash(plan), text.hash, text.windows.size(),
+                            options.damping, options.weigh_tokens, options.n_layer_epochs))));
 
   CompensationOptions compensation;
   compensation.folder = work.file(options.n_training_epochs ? "tensors-to-train" : "tensors");
   compensation.damping = options.damping;
   compensation.weigh_tokens = options.weigh_tokens;
+  compensation.n_layer_epochs = options.n_layer_epochs;
   compensation.memory_limit = options.memory_limit;
   compensation.device = options.device;
   compensation.n_threads = options.n_threads;
@@ -91,6 +92,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
     }
     GridTrainingOptions o;
     o.encoded = compensation.folder;
+    o.changed = done.changed();
     o.folder = work.file(fmt::format("trained-{}", options.n_training_epochs));
     o.n_epochs = options.n_training_epochs;
     o.memory_limit = options.memory_limit;
@@ -101,8 +103,8 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   }
   {
     CandidateStore store(compensation.folder, *source, importance, threads);
-    if (training)
-      for (const std::string& name : training->changed) store.use_changed(name);
+    for (const std::string& name : training && training->best_epoch ? training->changed : done.changed())
+      store.use_changed(name);
     EDGELLM_RETURN_IF_ERROR(write_stored_model(*source, plan, store, options.output, progress));
   }
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*source, plan));
@@ -121,6 +123,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
                            {"mean_error_ratio", mean_ratio(done)},
                            {"tensors", to_json(done.tensors)},
                            {"seconds", monotonic_seconds() - started}};
+  if (options.n_layer_epochs) report["layers"] = to_json(done.layers);
   if (training) report["training"] = to_json(*training);
   if (options.work.empty()) work.remove();
   return report;

@@ -20,6 +20,7 @@ struct GptqModelOptions {
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
   size_t n_windows = 128;                        // of calibration; fewer where the text has no more
   size_t n_window_tokens = 256;
+  size_t n_layer_epochs = 0;  // of training each layer, as of CompensationOptions
   // Of training what the grid stores beside its levels (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
   double damping = 0;          // of the mean of H's diagonal; 0: the method's own

@@ -83,8 +83,9 @@ double sum_of_cosines(const at::Tensor& before, const at::Tensor& after) {
 
 std::string key_of(const TorchModel& model, std::span<const std::vector<Token>> windows,
                    const CalibrationOptions& options) {
-  std::string all = fmt::format("1 {} {} {} {} {} {}", options.key, options.sequential, options.keep_original,
-                                int(options.hidden_type), int(model.compute().type), windows.size());
+  std::string all = fmt::format("1 {} {} {} {} {} {} {}", options.key, options.sequential,
+                                options.keep_original, options.n_counted_windows, int(options.hidden_type),
+                                int(model.compute().type), windows.size());
   for (const std::vector<Token>& window : windows) all += hash_bytes(std::as_bytes(std::span(window)));
   return hash_text(all);
 }
@@ -149,7 +150,7 @@ Result<LayerMoments> LayerCalibration::collect(std::span<const TensorRole> roles
     if (ffn_inputs_.residual && moments.contains(ffn_down)) {
       EDGELLM_ASSIGN_OR_RETURN(ffn_inputs_.gated, states_.like_states(layer_.parameter(ffn_down).size(1)));
     }
-    EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
+    EDGELLM_RETURN_IF_ERROR(states_.for_each_counted_batch([&](int64_t first, int64_t n) -> Status {
       HiddenStore& from = goes_on ? *ffn_inputs_.residual : states_.calibrated();
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, from.read(first, n));
       hidden = hidden.to(states_.device());
@@ -183,7 +184,7 @@ Result<LayerCalibration::AttentionMoments> LayerCalibration::collect_attention(b
                            states_.device());
     };
     AttentionMoments moments = {of_inputs(), with_received ? of_inputs() : SecondMoments()};
-    EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
+    EDGELLM_RETURN_IF_ERROR(states_.for_each_counted_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
       at::Tensor x = layer_.attention_input(hidden.to(states_.device()));
       WindowWeights weights = {states_.options().token_weights, number(), first, n};
@@ -328,7 +329,7 @@ class CalibrationRun {
     EDGELLM_ASSIGN_OR_RETURN(at::Tensor norm, model_.load_output_norm());
     HeadCalibration calibration(states_);
     calibration.moments_ = SecondMoments(norm.size(0), options_.moments, states_.device());
-    EDGELLM_RETURN_IF_ERROR(states_.for_each_batch([&](int64_t first, int64_t n) -> Status {
+    EDGELLM_RETURN_IF_ERROR(states_.for_each_counted_batch([&](int64_t first, int64_t n) -> Status {
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, states_.calibrated().read(first, n));
       at::Tensor x = torch_rms_norm(hidden.to(states_.device()), norm, model_.hyperparameters().norm_epsilon);
       calibration.moments_.add(x.flatten(0, 1));

@@ -38,6 +38,9 @@ struct CalibrationOptions {
   // last product alone. The callback then changes nothing any more of what led to the inputs it collected.
   // Costs the memory of the inputs, the widest of all.
   bool keep_ffn_inputs = false;
+  // Sequential only, without keep_ffn_inputs: statistics are of the first so many windows, the others only go
+  // through, for callbacks that judge what they do by text it is new to. 0: of all.
+  size_t n_counted_windows = 0;
   // Sequential only: the weights of tokens in what callbacks collect, of the same windows; must outlive the
   // calibration. Null: all alike.
   const TokenWeights* token_weights = nullptr;

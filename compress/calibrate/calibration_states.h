@@ -27,11 +27,12 @@ class CalibrationStates {
   // Calls function(first, n) for each batch of windows; stops with its error, or "interrupted".
   template <class Function>
   Status for_each_batch(Function&& function) {
-    for (size_t first = 0; first < n_windows(); first += n_batch_) {
-      EDGELLM_RETURN_IF_ERROR(check_batch());
-      EDGELLM_RETURN_IF_ERROR(function(int64_t(first), int64_t(std::min(n_batch_, n_windows() - first))));
-    }
-    return {};
+    return for_each_batch(n_windows(), function);
+  }
+  // The same of the windows that statistics are taken of.
+  template <class Function>
+  Status for_each_counted_batch(Function&& function) {
+    return for_each_batch(options_.n_counted_windows ? options_.n_counted_windows : n_windows(), function);
   }
 
   // Of as many windows and tokens, n_values a token; in memory where the states are and it is no more than
@@ -58,6 +59,14 @@ class CalibrationStates {
   CalibrationStates(HiddenStore calibrated, CalibrationOptions options)
       : options_(std::move(options)), calibrated_(std::move(calibrated)) {}
   static Status check_batch();
+  template <class Function>
+  Status for_each_batch(size_t n_all, Function&& function) {
+    for (size_t first = 0; first < n_all; first += n_batch_) {
+      EDGELLM_RETURN_IF_ERROR(check_batch());
+      EDGELLM_RETURN_IF_ERROR(function(int64_t(first), int64_t(std::min(n_batch_, n_all - first))));
+    }
+    return {};
+  }
   std::filesystem::path state_file() const { return options_.work_folder / "calibration.json"; }
   std::filesystem::path hidden_file(const char* stream, uint32_t layer) const;
   void remove_hidden_files(uint32_t but_of_layer) const;

@@ -38,6 +38,16 @@ void GridLayer::use_scales(std::span<const at::Tensor> changes) {
   for (TensorRole role : vector_roles()) changes_.insert_or_assign(role, changes[next++]);
 }
 
+TrainedMatrix::Rounding GridLayer::train_rounding(const std::map<TensorRole, at::Tensor>& originals) {
+  TrainedMatrix::Rounding all;
+  for (auto& [role, matrix] : matrices_) {
+    TrainedMatrix::Rounding one = matrix->train_rounding(originals.at(role));
+    all.levels.insert(all.levels.end(), one.levels.begin(), one.levels.end());
+    all.runs.insert(all.runs.end(), one.runs.begin(), one.runs.end());
+  }
+  return all;
+}
+
 std::map<TensorRole, at::Tensor> GridLayer::trained_vectors() const {
   at::NoGradGuard no_grad;
   std::map<TensorRole, at::Tensor> vectors;

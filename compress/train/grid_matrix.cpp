@@ -172,6 +172,11 @@ at::Tensor GridMatrix::train_levels(const at::Tensor& wanted) {
   return places_;
 }
 
+TrainedMatrix::Rounding GridMatrix::train_rounding(const at::Tensor& wanted) {
+  at::Tensor levels = train_levels(wanted);
+  return {{levels}, train_run_scales()};
+}
+
 void GridMatrix::settle() {
   at::NoGradGuard no_grad;
   block_scales_ = block_scales().detach();

@@ -23,6 +23,7 @@ class GridMatrix : public TrainedMatrix {
   std::vector<uint8_t> pack() const override;
   std::vector<at::Tensor> block_parameters() const override;
   void use_block_changes(std::span<const at::Tensor> changes) override;
+  Rounding train_rounding(const at::Tensor& wanted) override;
   // Uses changes that get gradients, zero at first.
   std::vector<at::Tensor> train_block_scales();
   // The whole numbers of runs, [n_rows, n_runs], in their own units. Empty where a block is a run.

@@ -32,6 +32,14 @@ class TrainedMatrix {
   // From now on they are changed by these shares of themselves, one for each of block_parameters(). Those
   // that are zero stay so.
   virtual void use_block_changes(std::span<const at::Tensor> changes) = 0;
+
+  // What values are rounded to, where the format lets that be trained: their places on the grid, and the
+  // whole numbers of runs. `wanted`: the weights that were rounded, [n_rows, n_columns].
+  struct Rounding {
+    std::vector<at::Tensor> levels;  // in distances of neighbouring levels
+    std::vector<at::Tensor> runs;    // in their own units
+  };
+  virtual Rounding train_rounding(const at::Tensor& wanted) = 0;
 };
 
 // `rounded` going forward, bit for bit, `exact`'s gradient going back.

@@ -1,5 +1,6 @@
 #include "recipes/compress/compensated_tensors.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <fstream>
 #include <map>
@@ -15,6 +16,8 @@
 #include "core/blocks/exact_zero.h"
 #include "recipes/candidate_store.h"
 #include "recipes/compensation_report.h"
+#include "recipes/compress/trained_layer.h"
+#include "recipes/compress/trained_tensors.h"
 #include "recipes/pruned_weights.h"
 #include "recipes/role_tensor.h"
 
@@ -26,15 +29,25 @@ constexpr int64_t kWeightsPerPart = int64_t{1} << 25;
 // A tied embedding's rows are looked up as often as they are multiplied with: H and the identity weigh alike.
 constexpr double kTiedDamping = 1.0;
 
+// Of training a layer, beside what rounding it takes: for the time left.
+constexpr double kEpochShare = 1.5;
+
 // What earlier runs finished: a line each; a torn last line is left out.
-std::map<std::string, CompensatedTensor> read_log(const std::filesystem::path& log) {
-  std::map<std::string, CompensatedTensor> known;
-  std::ifstream in(log);
-  for (std::string line; std::getline(in, line);)
-    if (auto tensor = compensated_tensor_from(nlohmann::json::parse(line, nullptr, false)))
-      known[tensor->name] = *tensor;
-  return known;
-}
+struct FinishedWork {
+  std::map<std::string, CompensatedTensor> tensors;
+  std::map<uint32_t, TrainedLayer> layers;
+
+  static FinishedWork read(const std::filesystem::path& log) {
+    FinishedWork work;
+    std::ifstream in(log);
+    for (std::string line; std::getline(in, line);) {
+      const auto json = nlohmann::json::parse(line, nullptr, false);
+      if (auto tensor = compensated_tensor_from(json)) work.tensors[tensor->name] = *tensor;
+      if (auto layer = trained_layer_from(json)) work.layers[layer->layer] = *layer;
+    }
+    return work;
+  }
+};
 
 class CompensationRun {
  public:
@@ -50,14 +63,15 @@ class CompensationRun {
     std::error_code code;
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
-    known_ = read_log(log_path());
+    known_ = FinishedWork::read(log_path());
     // In float on every device: weights in bfloat16 would not be those that are to be met.
     EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());
     Compensation found;
-    for (auto& [name, tensor] : known_) found.tensors.push_back(tensor);
-    found.n_tokens = windows_.size() * windows_[0].size();
+    for (auto& [name, tensor] : known_.tensors) found.tensors.push_back(tensor);
+    for (auto& [number, layer] : known_.layers) found.layers.push_back(layer);
+    found.n_tokens = (windows_.size() - n_held()) * windows_[0].size();
     return found;
   }
 
@@ -69,24 +83,37 @@ class CompensationRun {
       const TensorType type = plan_.types.at(tensor->name);
       auto n_bytes = tensor_bytes({tensor->name, type, tensor->dimensions});
       std::error_code code;
-      return known_.contains(tensor->name) && n_bytes.ok() &&
+      return known_.tensors.contains(tensor->name) && n_bytes.ok() &&
              std::filesystem::file_size(CandidateStore::path_of(options_.folder, tensor->name, type), code) ==
                  *n_bytes;
     };
-    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
+    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer) {
       for (TensorRole role : layer_matrix_roles())
         if (!is_stored(tensor_to_round(role, layer))) return false;
+      if (is_trained(layer) && !known_.layers.contains(layer)) return false;
+    }
     return is_stored(head_to_round());
+  }
+
+  size_t n_held() const { return options_.n_layer_epochs ? n_held_windows(windows_.size()) : 0; }
+
+  bool is_trained(uint32_t layer) const {
+    auto is_rounded = [&](TensorRole role) { return tensor_to_round(role, layer) != nullptr; };
+    return options_.n_layer_epochs && std::ranges::any_of(layer_matrix_roles(), is_rounded);
   }
 
   Status round_all() {
     const GgufTensor* head = head_to_round();
     CalibrationOptions calibration;
     calibration.roles = {};
-    calibration.keep_ffn_inputs = true;
+    calibration.keep_original = options_.n_layer_epochs > 0;
+    // Training changes what led to them.
+    calibration.keep_ffn_inputs = !calibration.keep_original;
+    calibration.n_counted_windows = windows_.size() - n_held();
     calibration.memory_limit = options_.memory_limit;
     calibration.work_folder = options_.folder;
-    calibration.key = fmt::format("{} {} {}", plan_hash(plan_), options_.damping, options_.weigh_tokens);
+    calibration.key = fmt::format("{} {} {} {}", plan_hash(plan_), options_.damping, options_.weigh_tokens,
+                                  options_.n_layer_epochs);
     TokenWeights weights;
     if (options_.weigh_tokens) {
       EDGELLM_RETURN_IF_ERROR(check_calibration_windows(*model_, windows_));
@@ -100,9 +127,13 @@ class CompensationRun {
       calibration.token_weights = &weights;
     }
     CalibrationCallbacks callbacks;
-    callbacks.on_layer = [&](LayerCalibration& layer) {
+    callbacks.on_layer = [&](LayerCalibration& layer) -> Status {
       begin_progress(layer.number());
-      return round_layer(layer);
+      // A layer that is rounded again is trained again.
+      if (is_trained(layer.number())) EDGELLM_RETURN_IF_ERROR(forget(layer.number()));
+      const TorchLayer original = layer.layer();
+      EDGELLM_RETURN_IF_ERROR(round_layer(layer));
+      return is_trained(layer.number()) ? train_layer(layer, original) : Status();
     };
     if (head)
       callbacks.on_head = [&](HeadCalibration& states) {
@@ -126,10 +157,13 @@ class CompensationRun {
     for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
       for (TensorRole role : layer_matrix_roles())
         if (const GgufTensor* tensor = tensor_to_round(role, layer))
-          (layer < first_layer ? n_done : n_weights) += double(tensor->n_values());
+          (layer < first_layer ? n_done : n_weights) += (1 + training_share()) * double(tensor->n_values());
     if (const GgufTensor* head = head_to_round()) n_weights += double(head->n_values());
     meter_.emplace(progress_, "rounding with feedback", n_weights + n_done, n_done);
   }
+
+  // Of a layer's rounding.
+  double training_share() const { return kEpochShare * double(options_.n_layer_epochs); }
 
   double damping() const { return options_.damping > 0 ? options_.damping : kGptqDamping; }
 
@@ -171,6 +205,39 @@ class CompensationRun {
     EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {attention_output}, inputs_of(attention_output)));
     EDGELLM_RETURN_IF_ERROR(round_matrices(calibration, {ffn_gate, ffn_up}, inputs_of(ffn_gate)));
     return round_matrices(calibration, {ffn_down}, inputs_of(ffn_down));
+  }
+
+  Status train_layer(LayerCalibration& calibration, const TorchLayer& original) {
+    LayerToTrain layer = {calibration, original, *source_, {}, options_.folder, options_.n_layer_epochs,
+                          n_held()};
+    double n_weights = 0;
+    for (TensorRole role : layer_matrix_roles()) {
+      const GgufTensor* tensor = tensor_to_round(role, calibration.number());
+      if (!tensor || !original.parameter(role).defined()) continue;
+      n_weights += double(tensor->n_values());
+      layer.rounded[role] = *tensor;
+      layer.rounded[role].type = plan_.types.at(tensor->name);
+    }
+    EDGELLM_ASSIGN_OR_RETURN(TrainedLayer trained, train_rounded_layer(layer));
+    meter_->add(training_share() * n_weights, fmt::format("layer {} trained", calibration.number() + 1));
+    known_.layers[trained.layer] = trained;
+    return log(to_json(trained));
+  }
+
+  Status forget(uint32_t layer) {
+    if (!known_.layers.erase(layer)) return {};
+    std::vector<nlohmann::json> kept;
+    for (const auto& [name, tensor] : known_.tensors) kept.push_back(to_json(tensor));
+    for (const auto& [number, trained] : known_.layers) kept.push_back(to_json(trained));
+    std::string lines;
+    for (const nlohmann::json& line : kept) lines += line.dump() + "\n";
+    return write_text_file(log_path(), lines);
+  }
+
+  Status log(const nlohmann::json& line) const {
+    std::ofstream out(log_path(), std::ios::app);
+    out << line.dump() << std::endl;
+    return out ? Status() : Error{fmt::format("cannot write {}", log_path().string())};
   }
 
   // Those of the matrices that the plan changes, all with the statistics that `collect` gives.
@@ -257,10 +324,8 @@ class CompensationRun {
       meter_->add(double(n * n_columns), tensor.name);
     }
     EDGELLM_RETURN_IF_ERROR(out.commit());
-    std::ofstream log(log_path(), std::ios::app);
-    log << to_json(done).dump() << std::endl;
-    if (!log) return Error{fmt::format("cannot write {}", log_path().string())};
-    known_[done.name] = done;
+    EDGELLM_RETURN_IF_ERROR(log(to_json(done)));
+    known_.tensors[done.name] = done;
     source_->give_back(tensor);
     return {};
   }
@@ -272,7 +337,7 @@ class CompensationRun {
   const Progress& progress_;
   GptqOptions gptq_;
   std::unique_ptr<TorchModel> model_;
-  std::map<std::string, CompensatedTensor> known_;
+  FinishedWork known_;
   std::optional<ProgressMeter> meter_;
 };
 

@@ -26,6 +26,10 @@ struct CompensationOptions {
   // (compress/calibrate/token_weights.h): about twice the time, and memory for the head in float and half a
   // gigabyte whatever memory_limit says.
   bool weigh_tokens = false;
+  // Times that each layer is then trained on its grid over the same text, before the next one is rounded
+  // (compress/train/layer_training.h); the last eighth of the windows is kept from both and judges it. On top
+  // come some 30 bytes a weight of a layer.
+  size_t n_layer_epochs = 0;
   // Bytes of the calibration's layer, states and intermediate values; 0: none. The statistics of a matrix and
   // the solver come on top: about 16 bytes a pair of its columns, and as many a weight.
   uint64_t memory_limit = 0;
@@ -44,9 +48,22 @@ struct CompensatedTensor {
   bool is_compensated = true;  // false: its type has no grid, so it is rounded to nearest
 };
 
+// Errors are of the layer's outputs on windows held back (LayerTrainingResult).
+struct TrainedLayer {
+  uint32_t layer = 0;
+  double held_before = 0, held_after = 0;
+  size_t best_epoch = 0;                  // 0: none helped, the layer is as it was rounded
+  std::string stopped;                    // where a loss was no number: which
+  std::vector<std::string> changed = {};  // norms and biases
+};
+
 struct Compensation {
   std::vector<CompensatedTensor> tensors;  // those of earlier runs too
+  std::vector<TrainedLayer> layers;        // with n_layer_epochs
   size_t n_tokens = 0;                     // of calibration
+
+  // Tensors in the folder that differ from the source's in its own type.
+  std::vector<std::string> changed() const;
 };
 
 // Encodes every matrix of the layers, and the output matrix, that the plan gives another type than it has.

@@ -1,5 +1,7 @@
 #include "recipes/compress/trained_tensors.h"
 
+#include <algorithm>
+#include <cstring>
 #include <fmt/format.h>
 #include <optional>
 
@@ -31,7 +33,9 @@ class GridTrainingRun {
         options_(options),
         progress_(progress),
         threads_(options.n_threads),
-        store_(options.encoded, *source_, nullptr, threads_) {}
+        store_(options.encoded, *source_, nullptr, threads_) {
+    for (const std::string& name : options.changed) store_.use_changed(name);
+  }
 
   Result<GridTraining> run() {
     if (windows_.size() < 8)
@@ -164,6 +168,14 @@ class GridTrainingRun {
       return GridLayer(std::move(layer));
     }
     std::vector<TensorRole> vectors = layer.roles();
+    for (TensorRole role : vectors) {
+      const GgufTensor& tensor = *find_tensor(*source_, model_->hyperparameters(), role, number);
+      if (std::ranges::find(options_.changed, tensor.name) == options_.changed.end()) continue;
+      EDGELLM_ASSIGN_OR_RETURN(std::span<const std::byte> bytes, store_.get(tensor, tensor.type));
+      at::Tensor values = at::empty_like(layer.parameter(role), at::kCPU);
+      std::memcpy(values.data_ptr<float>(), bytes.data(), bytes.size());
+      layer.set_parameter(role, values.to(model_->compute().device));
+    }
     GridLayer grid(std::move(layer));
     // What is trained must be what the file stores.
     for (TensorRole role : vectors)

@@ -15,8 +15,9 @@
 namespace edgellm {
 
 struct GridTrainingOptions {
-  // Where the plan's tensors lie, as a CandidateStore has them.
+  // Where the plan's tensors lie, as a CandidateStore has them, and norms and biases that were changed.
   std::filesystem::path encoded;
+  std::vector<std::string> changed = {};
   // Where the plan's tensors are put once trained, the same way; norms and biases too, in their own type.
   // What a stopped run leaves in it is gone on with, so it must belong to this source, plan, encoding and
   // text.

@@ -52,6 +52,20 @@ TEST_F(Gptq, TrainsOnTheGridWhereAskedTo) {
   EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
 }
 
+TEST_F(Gptq, TrainsLayersWhereAskedToAndThenAllTogether) {
+  Outcome outcome = run(quantize({"--calibrate", "text.txt", "--windows", "24", "--train-layers", "3",
+                                  "--train-epochs", "1", "--json", "errors.json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("layers trained: "), std::string::npos) << outcome.err;
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+  auto report = nlohmann::json::parse(contents(at("errors.json")));
+  ASSERT_FALSE(report["layers"].empty());
+  for (const auto& layer : report["layers"]) {
+    EXPECT_LE(layer["held_error"], layer["held_error_before"]) << layer;
+    EXPECT_EQ(layer["changed"].empty(), layer["best_epoch"] == 0) << layer;
+  }
+}
+
 TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
   std::ofstream(at("short.txt")) << "Too short.";
   expect_refused(quantize({"--calibrate", "short.txt"}), {"windows of 32 tokens", "at least 8"});
@@ -67,6 +81,7 @@ TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {
                                           {"--windows", "16"},
                                           {"--window-tokens", "32"},
                                           {"--work", "w"},
+                                          {"--train-layers", "1"},
                                           {"--train-epochs", "1"},
                                           {"--calibration-memory", "1GB"}}) {
     std::vector<std::string> command = {"quantize", "model.gguf", "--type", "Q4_0", "-o", "out.gguf"};

@@ -1,14 +1,20 @@
 // GPTQ over whole small models: what is stored, in what order it is made, and that a stopped run goes on.
 #include "recipes/compress/compensated_tensors.h"
 
+#include <algorithm>
 #include <chrono>
+#include <fmt/format.h>
+#include <fstream>
 #include <gtest/gtest.h>
 #include <thread>
 
 #include "compress/torch_model/torch_weights.h"
 #include "core/base/interrupt.h"
+#include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
 #include "recipes/candidate_store.h"
+#include "recipes/compress/trained_tensors.h"
+#include "recipes/stored_model.h"
 #include "tests/compress/tiny_torch.h"
 
 namespace edgellm {
@@ -35,6 +41,7 @@ class CompensatedTensors : public testing::Test {
     o.folder = folder_.path() / folder;
     o.n_threads = 1;
     o.weigh_tokens = weighs_tokens_;
+    o.n_layer_epochs = n_layer_epochs_;
     return o;
   }
 
@@ -49,11 +56,38 @@ class CompensatedTensors : public testing::Test {
     return {bytes.begin(), bytes.end()};
   }
 
+  // Of the last layer with what is stored in place of all that was rounded and trained, as TrainedLayer tells
+  // it.
+  double error_of_layers(const std::string& folder, const Compensation& done) {
+    ThreadPool threads(1);
+    CandidateStore store(folder_.path() / folder, *source_, nullptr, threads);
+    for (const std::string& name : done.changed()) store.use_changed(name);
+    // The embedding is rounded after the layers, which saw it as it was.
+    QuantizationPlan plan = plan_;
+    plan.types.erase("token_embd.weight");
+    const fs::path path = folder_.path() / (folder + ".gguf");
+    Status written = write_stored_model(*source_, plan, store, path, {});
+    EXPECT_TRUE(written.ok());
+    auto file = std::make_shared<const GgufFile>(value_of(GgufFile::open(path)));
+    auto original = tiny::load_torch(source_), rounded = tiny::load_torch(file);
+    const auto held = std::span(windows_).last(n_held_windows(windows_.size()));
+    at::NoGradGuard no_grad;
+    at::Tensor wanted = value_of(original->model().embed(held)), got = wanted, input;
+    const TorchPositions positions = original->model().positions(int64_t(kTokens));
+    for (uint32_t layer = 0; layer < original->model().n_layers(); ++layer) {
+      input = got;
+      wanted = value_of(original->model().load_layer(layer)).forward(wanted, positions);
+      got = value_of(rounded->model().load_layer(layer)).forward(got, positions);
+    }
+    return ((got - wanted).square().sum(-1) / (wanted - input).square().sum(-1)).mean().item<double>();
+  }
+
   TemporaryFolder folder_ = value_of(TemporaryFolder::create("compensated"));
   std::shared_ptr<const GgufFile> source_;
   std::vector<std::vector<Token>> windows_;
   QuantizationPlan plan_;
   bool weighs_tokens_ = false;
+  size_t n_layer_epochs_ = 0;
 };
 
 TEST_F(CompensatedTensors, AreEveryMatrixOfThePlanWithLessOutputErrorThanRoundingToNearest) {
@@ -110,6 +144,58 @@ TEST_F(CompensatedTensors, WithWeighedTokensAreOthersAndTheSameAfterAStop) {
   fs::remove(CandidateStore::path_of(folder_.path() / "weighed", name, TensorType::Q4_0));
   value_of(run("weighed"));
   EXPECT_EQ(stored("weighed", name), weighed);
+}
+
+TEST_F(CompensatedTensors, OfTrainedLayersAreWhatWasTrained) {
+  for (const Shape& shape : {kLlama, kQwen2, kGemma3}) {
+    SCOPED_TRACE(shape.family);
+    use(shape, TensorType::Q4_0);
+    windows_ = tiny::random_windows(40, kTokens, shape.n_vocabulary);
+    n_layer_epochs_ = 0;
+    EXPECT_TRUE(value_of(run(std::string(shape.family) + " rounded")).layers.empty());
+    n_layer_epochs_ = 3;
+    const std::string folder = std::string(shape.family) + " trained";
+    Compensation done = value_of(run(folder));
+    EXPECT_EQ(done.n_tokens, 35 * kTokens);
+    ASSERT_EQ(done.layers.size(), shape.n_layers);
+    size_t n_helped = 0;
+    for (const TrainedLayer& layer : done.layers) {
+      EXPECT_EQ(layer.stopped, "");
+      EXPECT_EQ(layer.changed.empty(), layer.best_epoch == 0);
+      if (!layer.best_epoch) {
+        EXPECT_EQ(layer.held_after, layer.held_before);
+        continue;
+      }
+      ++n_helped;
+      EXPECT_LT(layer.held_after, layer.held_before);
+      const std::string norm = fmt::format("blk.{}.ffn_norm.weight", layer.layer);
+      EXPECT_TRUE(std::ranges::count(layer.changed, norm)) << norm;
+      EXPECT_TRUE(fs::exists(CandidateStore::path_of(folder_.path() / folder, norm, TensorType::F32)));
+    }
+    EXPECT_GT(n_helped, 0u);
+    EXPECT_NEAR(error_of_layers(folder, done), done.layers.back().held_after,
+                0.02 * done.layers.back().held_after);
+  }
+}
+
+TEST_F(CompensatedTensors, OfALayerWhoseTrainingIsNotKnownAreMadeAgain) {
+  use(kLlama, TensorType::Q4_0);
+  plan_.types.erase("token_embd.weight");
+  windows_ = tiny::random_windows(40, kTokens, kLlama.n_vocabulary);
+  n_layer_epochs_ = 2;
+  value_of(run("trained"));
+  const std::string name = "blk.2.ffn_up.weight";
+  const auto trained = stored("trained", name);
+  // As if the run had been killed after the last matrix was rounded.
+  const fs::path log = folder_.path() / "trained" / "compensation.jsonl";
+  std::ifstream in(log);
+  std::string kept;
+  for (std::string line; std::getline(in, line);)
+    if (line.find("\"layer\":2") == std::string::npos) kept += line + "\n";
+  in.close();
+  ASSERT_TRUE(write_text_file(log, kept).ok());
+  EXPECT_EQ(value_of(run("trained")).layers.size(), 3u);
+  EXPECT_EQ(stored("trained", name), trained);
 }
 
 TEST_F(CompensatedTensors, OfTypesWithoutAGridAreRoundedToNearestAndSaidToBe) {

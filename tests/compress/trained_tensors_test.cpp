@@ -2,10 +2,12 @@
 // trained, a stopped run goes on to the same bytes, and what does not help is not kept.
 #include "recipes/compress/trained_tensors.h"
 
+#include <cstring>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "core/base/interrupt.h"
+#include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
 #include "recipes/candidate_store.h"
 #include "recipes/stored_model.h"
@@ -41,6 +43,7 @@ class TrainedTensors : public testing::Test {
     o.learning_rate = learning_rate;
     o.n_threads = 1;
     o.original = original_;
+    o.changed = changed_;
     o.keeps_layers = keeps_layers_;
     return train_tensors(source_, plan_, windows_, o, progress);
   }
@@ -86,6 +89,7 @@ class TrainedTensors : public testing::Test {
   std::vector<std::vector<Token>> windows_;
   QuantizationPlan plan_;
   fs::path encoded_;
+  std::vector<std::string> changed_;
   bool keeps_layers_ = true;
 };
 
@@ -138,6 +142,23 @@ TEST_F(TrainedTensors, OfAModelWithADroppedLayerLeaveItOut) {
   EXPECT_LT(done.held_after, done.held_before);
   for (const std::string& name : done.changed) EXPECT_FALSE(name.starts_with("blk.1.")) << name;
   const double of_file = held_divergence(write("dropped", done));
+  EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
+}
+
+TEST_F(TrainedTensors, BeginWithNormsThatWereChangedBefore) {
+  use(kLlama, TensorType::Q4_0);
+  const double as_they_were = value_of(train("plain", 1, 0.002)).held_before;
+  const GgufTensor& norm = *source_->find("blk.1.ffn_norm.weight");
+  std::vector<float> values(norm.n_values());
+  std::memcpy(values.data(), norm.data.data(), norm.data.size());
+  for (float& value : values) value *= 1.5f;
+  OutputFile out = value_of(OutputFile::create(CandidateStore::path_of(encoded_, norm.name, norm.type)));
+  ASSERT_TRUE(out.write(std::as_bytes(std::span(values))).ok() && out.commit().ok());
+  changed_ = {norm.name};
+  GridTraining done = value_of(train("changed", 3, 0.01));
+  EXPECT_GT(done.held_before, 1.1 * as_they_were);
+  EXPECT_LT(done.held_after, done.held_before);
+  const double of_file = held_divergence(write("changed", done));
   EXPECT_NEAR(of_file, done.held_after, 0.01 * of_file + 1e-6);
 }
 

@@ -1,0 +1,145 @@
+#include "compress/train/layer_training.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <numbers>
+#include <numeric>
+#include <random>
+#include <torch/optim/adam.h>
+
+#include "core/base/interrupt.h"
+
+namespace edgellm {
+namespace {
+
+// Steps in which the rates rise to their full height.
+constexpr double kWarmUpSteps = 4;
+constexpr double kNoMove = 1e-12;  // of a token that the original layer leaves as it is
+
+class LayerTraining {
+ public:
+  LayerTraining(GridLayer& layer, const std::map<TensorRole, at::Tensor>& originals, const LayerText& text,
+                const TorchPositions& positions, const LayerTrainingOptions& options)
+      : layer_(layer), text_(text), positions_(positions), options_(options) {
+    n_trained_ = text.n_windows - options.n_held_windows;
+    std::vector<torch::optim::OptimizerParamGroup> groups;
+    add(layer.train_scales(), options.scale_rate, groups);
+    TrainedMatrix::Rounding rounding = layer.train_rounding(originals);
+    add(rounding.levels, options.level_rate, groups);
+    add(rounding.runs, options.run_rate, groups);
+    adam_ = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(options.scale_rate));
+  }
+
+  Result<LayerTrainingResult> run() {
+    LayerTrainingResult result;
+    EDGELLM_ASSIGN_OR_RETURN(result.held_before, held_error());
+    result.held_after = result.held_before;
+    keep_best();
+    for (size_t epoch = 0; epoch < options_.n_epochs; ++epoch) {
+      EDGELLM_RETURN_IF_ERROR(train_epoch(epoch));
+      if (!stopped_.empty()) {
+        result.stopped = stopped_;
+        break;
+      }
+      EDGELLM_ASSIGN_OR_RETURN(double held, held_error());
+      if (held < result.held_after) {
+        result.held_after = held;
+        result.best_epoch = epoch + 1;
+        keep_best();
+      }
+    }
+    at::NoGradGuard no_grad;
+    for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].copy_(best_[i]);
+    return result;
+  }
+
+ private:
+  void add(const std::vector<at::Tensor>& trained, double rate,
+           std::vector<torch::optim::OptimizerParamGroup>& groups) {
+    if (trained.empty()) return;
+    rates_.push_back(rate);
+    parameters_.insert(parameters_.end(), trained.begin(), trained.end());
+    groups.emplace_back(trained, std::make_unique<torch::optim::AdamOptions>(rate));
+    static_cast<torch::optim::AdamOptions&>(groups.back().options()).betas({0.9, 0.95});
+  }
+
+  // Sum over tokens.
+  Result<at::Tensor> error(size_t first, size_t n) const {
+    EDGELLM_ASSIGN_OR_RETURN(at::Tensor input, text_.inputs(first, n));
+    EDGELLM_ASSIGN_OR_RETURN(at::Tensor wanted, text_.wanted(first, n));
+    at::Tensor difference = layer_.computed().forward(input, positions_) - wanted;
+    return (difference.square().sum(-1) / (wanted - input).square().sum(-1).clamp_min(kNoMove)).sum();
+  }
+
+  Result<double> held_error() const {
+    at::NoGradGuard no_grad;
+    double sum = 0;
+    for (size_t window = n_trained_; window < text_.n_windows; ++window) {
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor found, error(window, 1));
+      sum += found.item<double>();
+    }
+    return sum / double(options_.n_held_windows * size_t(positions_.n_tokens()));
+  }
+
+  Status train_epoch(size_t epoch) {
+    at::AutoGradMode with_gradient(true);
+    const size_t n_batch = options_.n_batch_windows, n_steps = n_trained_ / n_batch;
+    std::vector<size_t> order(n_steps);
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::mt19937 random{uint32_t(epoch)};
+    for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[random() % (i + 1)]);
+    for (size_t step = 0; step < n_steps; ++step) {
+      EDGELLM_RETURN_IF_ERROR(check_interrupt());
+      set_rates(double(epoch * n_steps + step), double(options_.n_epochs * n_steps));
+      adam_->zero_grad();
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor found, error(order[step] * n_batch, n_batch));
+      at::Tensor loss = found / double(n_batch * size_t(positions_.n_tokens()));
+      if (!std::isfinite(loss.item<double>())) {
+        stopped_ =
+            fmt::format("the loss was no number in epoch {}, step {} of {}", epoch + 1, step + 1, n_steps);
+        return {};
+      }
+      loss.backward();
+      adam_->step();
+    }
+    return {};
+  }
+
+  void set_rates(double n_done, double n_all) {
+    const double rise = std::min(1.0, (n_done + 1) / kWarmUpSteps),
+                 fall = 0.5 * (1 + std::cos(std::numbers::pi * n_done / n_all));
+    for (size_t i = 0; i < rates_.size(); ++i)
+      static_cast<torch::optim::AdamOptions&>(adam_->param_groups()[i].options()).lr(rates_[i] * rise * fall);
+  }
+
+  void keep_best() {
+    at::NoGradGuard no_grad;
+    best_.clear();
+    for (const at::Tensor& parameter : parameters_) best_.push_back(parameter.detach().clone());
+  }
+
+  GridLayer& layer_;
+  const LayerText& text_;
+  const TorchPositions& positions_;
+  const LayerTrainingOptions& options_;
+  size_t n_trained_ = 0;
+  std::string stopped_;
+  std::vector<at::Tensor> parameters_, best_;
+  std::vector<double> rates_;
+  std::unique_ptr<torch::optim::Adam> adam_;
+};
+
+}  // namespace
+
+Result<LayerTrainingResult> train_layer(GridLayer& layer, const std::map<TensorRole, at::Tensor>& originals,
+                                        const LayerText& text, const TorchPositions& positions,
+                                        const LayerTrainingOptions& options) {
+  if (text.n_windows < options.n_held_windows + options.n_batch_windows)
+    return Error{fmt::format("training wants at least {} windows of text, got {}",
+                             options.n_held_windows + options.n_batch_windows, text.n_windows)};
+  return LayerTraining(layer, originals, text, positions, options).run();
+}
+
+}  // namespace edgellm
