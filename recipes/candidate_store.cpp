@@ -48,15 +48,16 @@ void CandidateStore::share(const CandidateStore& other, std::map<std::string, st
 
 bool CandidateStore::link_shared(const GgufTensor& tensor, TensorType type,
                                  const std::filesystem::path& path) const {
+  if (!other_) return false;
   auto name = names_there_.find(tensor.name);
-  const GgufTensor* same = name == names_there_.end() ? nullptr : other_->source_.find(name->second);
+  const GgufTensor* same = other_->source_.find(name == names_there_.end() ? tensor.name : name->second);
   if (!same || same->type != tensor.type || same->dimensions != tensor.dimensions) return false;
   const auto from = path_of(other_->folder_, same->name, type);
   std::error_code code;
   if (!std::filesystem::exists(from, code) ||
       column_weights(source_, importance_, tensor) !=
           column_weights(other_->source_, other_->importance_, *same) ||
-      !std::ranges::equal(tensor.data, same->data))
+      (tensor.data.data() != same->data.data() && !std::ranges::equal(tensor.data, same->data)))
     return false;
   source_.give_back(tensor), other_->source_.give_back(*same);
   std::filesystem::remove(path, code);

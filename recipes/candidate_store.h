@@ -35,8 +35,8 @@ class CandidateStore {
   void use_changed(const std::string& tensor) { changed_.insert(tensor); }
 
   // What `other` has of the same weights with the same importance is linked instead of encoded again. names:
-  // of this source's tensors, as they are called there. `other` must outlive this store.
-  void share(const CandidateStore& other, std::map<std::string, std::string> names);
+  // of this source's tensors that are called otherwise there. `other` must outlive this store.
+  void share(const CandidateStore& other, std::map<std::string, std::string> names = {});
 
   // The tensor's data in `type`, mapped; valid until the store ends. The source's own data when the type is
   // its own and it is not changed.

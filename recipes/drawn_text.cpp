@@ -186,6 +186,7 @@ Result<CalibrationText> draw_calibration_text(std::shared_ptr<const GgufFile> so
       std::unique_ptr<Decoder> decoder,
       Decoder::load(std::move(source),
                     {.n_threads = wanted.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
+  if (wanted.weights) EDGELLM_RETURN_IF_ERROR(wanted.weights(*decoder));
   EDGELLM_ASSIGN_OR_RETURN(
       std::string text,
       draw_text(*decoder, tokenizer, wanted.n_windows * wanted.n_window_tokens, wanted.log, progress));

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -28,6 +29,8 @@ struct DrawnText {
   size_t fewest_windows = 12;
   std::filesystem::path log;  // as of draw_text
   size_t n_threads = 0;
+  // Gives the decoder other weights before it draws; empty: the source's.
+  std::function<Status(Decoder&)> weights = {};
 };
 
 // The same with a decoder of its own, cut into windows.

@@ -8,13 +8,13 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_text.h"
 #include "recipes/device_profile.h"
-#include "recipes/drawn_text.h"
 #include "recipes/fit_budget.h"
 #include "recipes/fit_model.h"
 #include "recipes/fit_pace.h"
 #include "recipes/fit_reference.h"
 #include "recipes/fit_report.h"
 #include "recipes/fit_source.h"
+#include "recipes/fit_text.h"
 #include "recipes/fit_work.h"
 #include "recipes/generation_check.h"
 #include "recipes/json_file.h"
@@ -153,9 +153,8 @@ class FitRun {
     clock_.keep_in(stages_path_);
     if (options_.calibrate.empty()) {
       clock_.begin("drawing text");
-      DrawnText wanted = {n_drawn_windows(e, model_->source->n_file_bytes()), e.n_window_tokens,
-                          kFewestWindows, work_->model_folder() / "drawn.jsonl", threads_.n_threads()};
-      EDGELLM_ASSIGN_OR_RETURN(text_, draw_calibration_text(model_->source, *tokenizer_, wanted, progress_));
+      EDGELLM_ASSIGN_OR_RETURN(text_, fit_text(*model_, *tokenizer_, e, kFewestWindows, work_->model_folder(),
+                                               threads_, progress_));
     }
     parts_ = text_parts(text_, e.n_verify_windows, e.n_search_windows, kFirstScoredRow);
     EDGELLM_RETURN_IF_ERROR(work_->enter_text(
@@ -221,6 +220,7 @@ class FitRun {
     o.n_threads = threads_.n_threads();
     o.n_logit_rows = 64;
     o.kv_type = kv_type_;
+    o.gives_back_weights = is_large(*model_);
     return o;
   }
 
@@ -521,7 +521,7 @@ class FitRun {
     o.fill(options_.n_context);
     EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
     o.kv_type = options_.kv_type.value_or(KvType::f16);
-    EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run(model_file_, o));
+    EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run_in_memory(model_file_, o));
     return {};
   }
 
@@ -587,7 +587,7 @@ class FitRun {
   std::optional<GridTraining> training_;
   MeasuredPlan chosen_;
   GenerationCheck generation_;
-  MeasuredRun run_before_, run_after_;
+  std::optional<MeasuredRun> run_before_, run_after_;
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ Result<FitEffort> fit_effort(std::string_view name) {
 
 size_t n_drawn_windows(const FitEffort& effort, uint64_t n_model_bytes) {
   // Large models get less text: drawing costs them minutes.
-  const size_t n = n_model_bytes > (uint64_t{4} << 30) ? 24 : 48;
+  const size_t n = n_model_bytes > kLargeModelBytes ? 24 : 48;
   if (!effort.n_compensation_windows) return n;
   return std::max(n, effort.n_compensation_windows + effort.n_verify_windows);
 }

@@ -35,6 +35,10 @@ struct FitEffort {
 // compensates on more text and trains. Error lists them.
 Result<FitEffort> fit_effort(std::string_view name);
 
+// Models whose file is larger get less text, are drawn from in their stand-in, and computed with one layer's
+// pages at a time.
+inline constexpr uint64_t kLargeModelBytes = uint64_t{4} << 30;
+
 // Windows that a model of this size writes where no text is given.
 size_t n_drawn_windows(const FitEffort& effort, uint64_t n_model_bytes);
 

@@ -16,9 +16,10 @@ nlohmann::json to_json(const FitSide& side) {
   nlohmann::json j = to_json(side.judged);
   j["file_bytes"] = side.n_file_bytes;
   j["predicted_memory_bytes"] = side.n_predicted_memory_bytes;
-  j["peak_resident_bytes"] = side.run.peak_resident_bytes;
-  j["prompt_tokens_per_second"] = side.run.prompt_tokens_per_second;
-  j["generated_tokens_per_second"] = side.run.generated_tokens_per_second;
+  auto figure = [&](auto MeasuredRun::*of) { return side.run ? nlohmann::json(*side.run.*of) : nullptr; };
+  j["peak_resident_bytes"] = figure(&MeasuredRun::peak_resident_bytes);
+  j["prompt_tokens_per_second"] = figure(&MeasuredRun::prompt_tokens_per_second);
+  j["generated_tokens_per_second"] = figure(&MeasuredRun::generated_tokens_per_second);
   return j;
 }
 
@@ -76,7 +77,8 @@ void add_tensors(const FitModel& planned, const FitFindings& found, nlohmann::js
 }  // namespace
 
 FitSide fit_side(const FitOptions& options, const FitModel& model, uint64_t n_file_bytes,
-                 const QuantizationPlan& plan, KvType kv, const MeasuredRun& run, const Judged& judged) {
+                 const QuantizationPlan& plan, KvType kv, const std::optional<MeasuredRun>& run,
+                 const Judged& judged) {
   // Does not fail: the plan has been written or read.
   uint64_t n_counted_bytes = n_file_bytes;
   const FitBudget budget(options, *model.source, model.hyperparameters,

@@ -27,13 +27,14 @@ namespace edgellm {
 // The original or the result.
 struct FitSide {
   uint64_t n_file_bytes = 0, n_predicted_memory_bytes = 0;
-  MeasuredRun run;
+  std::optional<MeasuredRun> run;  // nothing where it was not measured
   Judged judged;
 };
 
 // Of the file of a plan for the model (an empty one: the model's own), with what was measured of it.
 FitSide fit_side(const FitOptions& options, const FitModel& model, uint64_t n_file_bytes,
-                 const QuantizationPlan& plan, KvType kv, const MeasuredRun& run, const Judged& judged);
+                 const QuantizationPlan& plan, KvType kv, const std::optional<MeasuredRun>& run,
+                 const Judged& judged);
 
 // Null where there was no such stage.
 struct FitFindings {

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "core/base/interrupt.h"
+#include "core/base/machine.h"
 #include "core/base/output_file.h"
+#include "core/model_file/gguf.h"
 
 extern char** environ;
 
@@ -81,6 +83,15 @@ Result<MeasuredRun> measure_run(const std::filesystem::path& model, const Measur
     }
   }
   return run;
+}
+
+Result<std::optional<MeasuredRun>> measure_run_in_memory(const std::filesystem::path& model,
+                                                         const MeasuredRunOptions& options) {
+  EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(model));
+  const Result<uint64_t> memory = describe_machine().n_memory_bytes;
+  if (memory.ok() && file.n_file_bytes() > *memory / 2) return std::optional<MeasuredRun>();
+  EDGELLM_ASSIGN_OR_RETURN(MeasuredRun run, measure_run(model, options));
+  return std::optional(run);
 }
 
 }  // namespace edgellm

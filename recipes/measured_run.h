@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "core/base/result.h"
 #include "runtime/graph/kv_cache.h"
@@ -29,5 +30,10 @@ struct MeasuredRunOptions {
 
 // Error when the child fails: its last line says why.
 Result<MeasuredRun> measure_run(const std::filesystem::path& model, const MeasuredRunOptions& options);
+
+// Nothing for a model whose file takes more than half of the machine's memory: a run that reads its weights
+// from the disk for every token takes hours.
+Result<std::optional<MeasuredRun>> measure_run_in_memory(const std::filesystem::path& model,
+                                                         const MeasuredRunOptions& options);
 
 }  // namespace edgellm

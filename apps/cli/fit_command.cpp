@@ -52,10 +52,10 @@ void print_kv_choice(const nlohmann::json& r) {
 void print_report(const nlohmann::json& r) {
   const auto &b = r["before"], &a = r["after"];
   auto bytes = [](const nlohmann::json& side, const char* key) {
-    return byte_size_text(side[key].get<uint64_t>());
+    return side[key].is_number() ? byte_size_text(side[key].get<uint64_t>()) : std::string("-");
   };
   auto number = [](const nlohmann::json& side, const char* key, int digits) {
-    return fmt::format("{:.{}f}", side[key].get<double>(), digits);
+    return side[key].is_number() ? fmt::format("{:.{}f}", side[key].get<double>(), digits) : std::string("-");
   };
   fmt::print("\n  {:<26}{:>14}{:>14}\n", "", "before", "after");
   print_row("file", bytes(b, "file_bytes"), bytes(a, "file_bytes"),

@@ -15,6 +15,8 @@ namespace {
 
 // Steps in which the rates rise to their full height.
 constexpr double kWarmUpSteps = 4;
+// Of the options' rates.
+constexpr double kLeastRate = 0.05, kMostRate = 2;
 constexpr double kNoMove = 1e-12;  // of a token that the original layer leaves as it is
 
 class LayerTraining {
@@ -35,6 +37,12 @@ class LayerTraining {
     LayerTrainingResult result;
     EDGELLM_ASSIGN_OR_RETURN(result.held_before, held_error());
     result.held_after = result.held_before;
+    if (!std::isfinite(result.held_before)) {
+      result.stopped = "the loss on text held back is no number";
+      return result;
+    }
+    const double share = std::clamp(std::sqrt(2 * result.held_before), kLeastRate, kMostRate);
+    for (double& rate : rates_) rate *= share;
     keep_best();
     for (size_t epoch = 0; epoch < options_.n_epochs; ++epoch) {
       EDGELLM_RETURN_IF_ERROR(train_epoch(epoch));

@@ -29,9 +29,10 @@ struct LayerTrainingOptions {
   size_t n_batch_windows = 2;  // of a step
   // Of the windows, the last ones, which are not trained on: they tell whether it has helped.
   size_t n_held_windows = 8;
-  // Of a step, at their highest: of levels in distances of neighbouring levels, of the whole numbers of runs
+  // Of a step, at their highest, where the error is a half; they follow its root, for large steps that mend a
+  // bad layer spoil a good one: of levels in distances of neighbouring levels, of the whole numbers of runs
   // in units, of all else in shares of itself (docs/methods.md has what was tried).
-  double level_rate = 0.01, run_rate = 0.01, scale_rate = 0.001;
+  double level_rate = 0.01, run_rate = 0.01, scale_rate = 0.004;
 };
 
 struct LayerTrainingResult {

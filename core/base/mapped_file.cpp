@@ -1,6 +1,7 @@
 #include "core/base/mapped_file.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -65,6 +66,12 @@ void MappedFile::give_back(std::span<const std::byte> range) const {
   size_t end = size_t(range.data() - data_) + range.size();
   end = end == n_bytes_ ? end : end / page * page;
   if (begin < end) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+void give_back_mapped(std::span<const std::byte> part) {
+  const auto page = uintptr_t(::sysconf(_SC_PAGESIZE)), at = reinterpret_cast<uintptr_t>(part.data());
+  const uintptr_t begin = (at + page - 1) / page * page, end = (at + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace edgellm

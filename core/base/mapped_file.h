@@ -34,4 +34,7 @@ class MappedFile {
   size_t n_bytes_ = 0;
 };
 
+// The same for part of any mapping of a file, whoever holds it.
+void give_back_mapped(std::span<const std::byte> part);
+
 }  // namespace edgellm

@@ -13,7 +13,8 @@ struct RuntimeModelOptions {
   KvType kv_type = KvType::f16;
   size_t n_threads = 0;  // 0: one per usable core
   size_t n_batch = 512;
-  size_t n_logit_rows = 32;  // rows of logits held at once
+  size_t n_logit_rows = 32;         // rows of logits held at once
+  bool gives_back_weights = false;  // as of DecoderOptions
 };
 
 class RuntimeLanguageModel final : public LanguageModel {

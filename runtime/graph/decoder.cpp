@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/interrupt.h"
+#include "core/base/mapped_file.h"
 #include "runtime/backends/cpu/cpu_backend.h"
 #include "runtime/kernels/kernels.h"
 
@@ -176,8 +177,18 @@ void Decoder::run_layers(const Input& input, size_t first_row) {
     if (!attention_dropped_[layer] && h.n_heads[layer]) run_attention(layer, n_tokens, needed);
     if (!ffn_dropped_[layer] && h.n_feed_forward[layer] && needed < n_tokens)
       run_ffn(layer, b.residual + needed * h.n_embedding, n_tokens - needed);
+    const LayerWeights& l = weights_.layers[layer];
+    give_back({&l.q, &l.k, &l.v, &l.attention_output, &l.gate, &l.up, &l.down});
   }
   if (observers_.on_hidden) observers_.on_hidden(h.n_layers, position, b.residual, n_tokens);
+}
+
+void Decoder::give_back(std::initializer_list<const Matrix*> used) const {
+  if (!options_.gives_back_weights) return;
+  for (const Matrix* matrix : used)
+    if (matrix->data)
+      give_back_mapped({static_cast<const std::byte*>(matrix->data),
+                        matrix->n_rows * *row_bytes(matrix->type, matrix->n_columns)});
 }
 
 void Decoder::run_attention(uint32_t layer, size_t n_tokens, size_t first_row) {
@@ -289,6 +300,7 @@ Status Decoder::give_logits(size_t first_row, size_t n_tokens, const SequenceSin
     for (size_t i = 0; i < n_rows; ++i)
       EDGELLM_RETURN_IF_ERROR(sink(row + i, {buffers_.logits + i * h.n_vocabulary, h.n_vocabulary}));
   }
+  give_back({&weights_.head()});
   return {};
 }
 

@@ -30,6 +30,10 @@ struct DecoderOptions {
   // A token's logits are the same, bit for bit, however many tokens or sequences are computed with it. Slower
   // for single tokens: they take the way of many.
   bool batch_invariant = false;
+  // For models that are not to fill the memory: the pages of a layer's weights, and the head's, are given
+  // back once they were computed with, and read again for the next batch. All weights must lie in mapped
+  // files, those that replace others too.
+  bool gives_back_weights = false;
 };
 
 // One of several sequences that go on together: its next token, and the cache of what came before.
@@ -124,6 +128,7 @@ class Decoder {
   Status run(const Input& input, KvCache& cache, size_t first_row, const LogitsSink& sink);
   // Of the segments in segments_; first_row > 0 only where there is one.
   void run_layers(const Input& input, size_t first_row);
+  void give_back(std::initializer_list<const Matrix*> used) const;
   void run_attention(uint32_t layer, size_t n_tokens, size_t first_row);
   void attend(uint32_t layer, const Segment& segment, size_t first_row);
   void run_ffn(uint32_t layer, float* residual, size_t n_tokens);

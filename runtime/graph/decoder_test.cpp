@@ -2,7 +2,9 @@
 // time.
 #include "runtime/graph/decoder.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "runtime/graph/tiny_model.h"
 
@@ -406,6 +408,44 @@ TEST(KvCache, RefusesQ8ForHeadsThatAreNoMultipleOf32) {
   auto refused = KvCache::create(decoder->hyperparameters(), KvType::q8_0, 16, 8);
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().message.find("24"), std::string::npos);
+}
+
+// Pages of a mapping that this process holds.
+size_t n_present_pages(std::span<const std::byte> part) {
+  const size_t page = size_t(::sysconf(_SC_PAGESIZE));
+  const size_t first = (reinterpret_cast<uintptr_t>(part.data()) + page - 1) / page,
+               end = (reinterpret_cast<uintptr_t>(part.data()) + part.size()) / page;
+  const int pages = ::open("/proc/self/pagemap", O_RDONLY);
+  size_t n = 0;
+  for (size_t i = first; i < end; ++i) {
+    uint64_t entry = 0;
+    if (::pread(pages, &entry, sizeof(entry), off_t(i * sizeof(entry))) == ssize_t(sizeof(entry)))
+      n += entry >> 63;
+  }
+  ::close(pages);
+  return n;
+}
+
+TEST(Decoder, GivesTheWeightsItComputedWithBackWhereAskedTo) {
+  auto file = tiny::open({.n_embedding = 256, .n_vocabulary = 512, .n_feed_forward = {512}, .tied = false});
+  ASSERT_TRUE(file);
+  const std::vector<Token> tokens = random_tokens(20, 512);
+  auto pages_after = [&](bool gives_back, Logits& logits) {
+    for (const GgufTensor& tensor : file->tensors()) file->give_back(tensor);
+    auto decoder =
+        Decoder::load(file, {.n_batch = 8, .n_logit_rows = 3, .gives_back_weights = gives_back}).value();
+    KvCache cache = cache_for(*decoder);
+    logits = evaluate(*decoder, cache, tokens);
+    size_t n = 0;
+    for (const char* name :
+         {"blk.0.attn_q.weight", "blk.1.ffn_up.weight", "blk.2.ffn_down.weight", "output.weight"})
+      n += n_present_pages(file->find(name)->data);
+    return n;
+  };
+  Logits kept, given_back;
+  if (!pages_after(false, kept)) GTEST_SKIP() << "/proc/self/pagemap does not tell the pages of this process";
+  EXPECT_EQ(pages_after(true, given_back), 0u);
+  EXPECT_EQ(given_back, kept);
 }
 
 }  // namespace
