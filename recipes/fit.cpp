@@ -13,6 +13,7 @@
 #include "recipes/fit_pace.h"
 #include "recipes/fit_reference.h"
 #include "recipes/fit_report.h"
+#include "recipes/fit_rivals.h"
 #include "recipes/fit_source.h"
 #include "recipes/fit_text.h"
 #include "recipes/fit_work.h"
@@ -34,9 +35,6 @@ constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
 constexpr const char* kWorkVersion = "5";
-// What is added to the name of a plan that was rounded with feedback.
-constexpr const char* kCompensated = ", compensated";
-constexpr const char* kTrained = ", trained";
 
 // The stages of one fit, in the order of run().
 class FitRun {
@@ -74,13 +72,6 @@ class FitRun {
   }
 
  private:
-  struct JudgedPlan {
-    MeasuredPlan plan;
-    Judged judged;
-    CandidateStore* store = nullptr;  // that has its tensors, in `folder`
-    std::filesystem::path folder;
-  };
-
   std::filesystem::path report_path() const { return options_.output.string() + ".json"; }
 
   std::filesystem::path work_root() const {
@@ -388,46 +379,29 @@ class FitRun {
     return {};
   }
 
-  Result<Judged> judge(const QuantizationPlan& plan, CandidateStore& store) {
-    return judge_once(judged_log(), plan_hash(plan) + " " + store.folder().filename().string(), [&] {
-      MeasuredModel measured(*model_->runtime, *model_->source, store);
-      Status applied = measured.apply(plan);
-      auto judged = applied.ok()
-                        ? judge_model(*model_->runtime, parts_.verify, *verify_reference_.logits, progress_)
-                        : Result<Judged>(applied.error());
-      measured.restore();
-      store.give_back();
-      return judged;
-    });
-  }
-  std::filesystem::path judged_log() const {
-    return model_->folder / fmt::format("judged-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify);
-  }
-
   // The searched plan and its best rival are judged on text that nothing was chosen by, the better of them
   // also when it is rounded with feedback and when it is trained; the best that still talks is written.
   Status choose_and_write() {
-    clock_.begin("verifying");
     model_->measured->restore();
-    for (const MeasuredPlan& rival : plans_to_judge(searched_.tried, kJudgedPlans)) {
-      EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(rival.plan, *model_->store));
-      judged_.push_back({rival, judged, model_->store.get(), model_->folder / "tensors"});
-    }
-    auto by_kl = [](const JudgedPlan& a, const JudgedPlan& b) { return a.judged.kl < b.judged.kl; };
-    std::stable_sort(judged_.begin(), judged_.end(), by_kl);
+    rivals_.emplace(FitRivalsInput{*model_, original().source, parts_.verify, *verify_reference_.logits,
+                                   model_options(),
+                                   model_->folder / fmt::format("judged-{}-{}.jsonl", to_string(kv_type_),
+                                                                parts_.n_verify),
+                                   options_.torch_device, options_.n_threads},
+                    threads_, clock_, progress_);
+    for (const MeasuredPlan& plan : plans_to_judge(searched_.tried, kJudgedPlans))
+      EDGELLM_RETURN_IF_ERROR(rivals_->judge(plan));
     if (pace_)
       EDGELLM_RETURN_IF_ERROR(
           settle("searched", [this] { return steps_within(seconds_left(), *pace_, n_compress_windows()); }));
-    if (effort_.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate(judged_.front().plan));
-    std::stable_sort(judged_.begin(), judged_.end(), by_kl);
-    if (effort_.n_training_epochs) EDGELLM_RETURN_IF_ERROR(train(judged_.front()));
-    std::stable_sort(judged_.begin(), judged_.end(), by_kl);
-    for (const JudgedPlan& rival : judged_) {
+    if (effort_.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate());
+    if (effort_.n_training_epochs)
+      EDGELLM_RETURN_IF_ERROR(rivals_->train(compress_windows(), effort_.n_training_epochs));
+    for (const JudgedPlan& rival : rivals_->judged()) {
       clock_.begin("writing");
-      chosen_ = rival.plan;
-      verified_ = rival.judged;
+      chosen_ = &rival;
       EDGELLM_RETURN_IF_ERROR(
-          write_stored_model(*model_->source, chosen_.plan, *rival.store, options_.output, progress_));
+          write_stored_model(*model_->source, rival.plan.plan, *rival.store, options_.output, progress_));
       clock_.begin("checking generation");
       EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.output));
       auto result = std::make_shared<GgufFile>(std::move(file));
@@ -439,80 +413,26 @@ class FitRun {
     return {};
   }
 
-  // The same types with the rounding errors fed back, as a further rival.
-  Status compensate(MeasuredPlan plan) {
-    clock_.begin("rounding with feedback");
+  Status compensate() {
     std::span<const std::vector<Token>> windows = compress_windows();
     // What judges the training must be as new to GPTQ.
     if (effort_.n_training_epochs) windows = windows.first(windows.size() - n_held_windows(windows.size()));
     n_compensated_windows_ = windows.size();
-    CompensationOptions o;
-    o.folder =
-        model_->folder / fmt::format("compensated-{}-{}", plan_hash(plan.plan).substr(0, 16), windows.size());
-    o.device = options_.torch_device;
-    o.n_threads = options_.n_threads;
-    EDGELLM_ASSIGN_OR_RETURN(compensation_,
-                             compensate_tensors(model_->source, plan.plan, windows, o, progress_));
-    compensated_ = std::make_unique<CandidateStore>(o.folder, *model_->source, &model_->importance, threads_);
-    const double seconds = clock_.end();
-    if (pace_) {
-      // Unless an earlier fit had left this work: then it says nothing of this machine.
-      const double share = seconds / pace_->compensation(windows.size());
-      if (share > 0.02) pace_->torch_factor = share;
-      const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
-      EDGELLM_RETURN_IF_ERROR(settle("compensated", [&] {
-        return FitSteps{effort_.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
-      }));
-    }
-    clock_.begin("verifying");
-    EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge(plan.plan, *compensated_));
-    plan.name += kCompensated;
-    judged_.push_back({std::move(plan), judged, compensated_.get(), o.folder});
-    return {};
+    EDGELLM_ASSIGN_OR_RETURN(const double seconds, rivals_->compensate(windows, effort_.n_layer_epochs));
+    if (!pace_) return {};
+    // Unless an earlier fit had left this work: then it says nothing of this machine.
+    const double share = seconds / pace_->compensation(windows.size());
+    if (share > 0.02) pace_->torch_factor = share;
+    const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
+    return settle("compensated", [&] {
+      return FitSteps{effort_.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
+    });
   }
 
   // Of the text that nothing is judged by.
   std::span<const std::vector<Token>> compress_windows() const {
     auto windows = std::span(text_.windows).subspan(parts_.n_verify);
     return windows.first(std::min(windows.size(), effort_.n_compensation_windows));
-  }
-
-  // The best encoding with what its grids store trained towards the original, as a further rival. Norms
-  // change too, so it is judged as the file it would be.
-  Status train(JudgedPlan rival) {
-    clock_.begin("training on the grid");
-    GridTrainingOptions o;
-    o.encoded = rival.folder;
-    o.original = original().source;
-    o.folder =
-        model_->folder / fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
-                                     compress_windows().size(), effort_.n_training_epochs,
-                                     rival.folder.filename().string());
-    o.n_epochs = effort_.n_training_epochs;
-    o.device = options_.torch_device;
-    o.n_threads = options_.n_threads;
-    EDGELLM_ASSIGN_OR_RETURN(
-        training_, train_tensors(model_->source, rival.plan.plan, compress_windows(), o, progress_));
-    if (!training_->best_epoch) return {};
-    clock_.begin("verifying");
-    trained_ = std::make_unique<CandidateStore>(o.folder, *model_->source, &model_->importance, threads_);
-    for (const std::string& name : training_->changed) trained_->use_changed(name);
-    auto judge_trained = [&]() -> Result<Judged> {
-      const std::filesystem::path path = model_->folder / "trained.gguf";
-      EDGELLM_RETURN_IF_ERROR(
-          write_stored_model(*model_->source, rival.plan.plan, *trained_, path, progress_));
-      auto judged = judge_file(path, model_options(), parts_.verify, *verify_reference_.logits, progress_);
-      std::error_code code;
-      std::filesystem::remove(path, code);
-      return judged;
-    };
-    EDGELLM_ASSIGN_OR_RETURN(rival.judged,
-                             judge_once(judged_log(), o.folder.filename().string(), judge_trained));
-    rival.plan.name += kTrained;
-    rival.store = trained_.get();
-    rival.folder = o.folder;
-    judged_.push_back(std::move(rival));
-    return {};
   }
 
   Status measure_runs() {
@@ -539,13 +459,14 @@ class FitRun {
     f.n_search = parts_.n_search, f.n_verify = parts_.n_verify;
     f.before = fit_side(options_, original(), original().source->n_file_bytes(), {},
                         options_.kv_type.value_or(KvType::f16), run_before_, original_);
-    f.after =
-        fit_side(options_, *model_, chosen_.n_file_bytes, chosen_.plan, kv_type_, run_after_, verified_);
-    f.chosen = &chosen_;
+    f.after = fit_side(options_, *model_, chosen_->plan.n_file_bytes, chosen_->plan.plan, kv_type_, run_after_,
+                       chosen_->judged);
+    f.chosen = &chosen_->plan;
     f.searched = &searched_;
-    for (const JudgedPlan& rival : judged_) f.verified.emplace_back(rival.plan.name, rival.judged);
-    if (compensated_) f.compensation = &compensation_;
-    if (training_) f.training = &*training_;
+    for (const JudgedPlan& rival : rivals_->judged())
+      f.verified.emplace_back(rival.plan.name, rival.judged);
+    f.compensation = rivals_->compensation();
+    f.training = rivals_->training();
     f.generation = &generation_;
     if (profile_) f.profile = &*profile_;
     if (is_timed()) f.most_seconds = searched_.most_seconds;
@@ -579,13 +500,10 @@ class FitRun {
   TextParts parts_;
   size_t n_compensated_windows_ = 0;
   FitReference search_reference_, verify_reference_;
-  Judged original_, verified_;
+  Judged original_;
   PlanSearchResult searched_;
-  std::vector<JudgedPlan> judged_;
-  Compensation compensation_;
-  std::unique_ptr<CandidateStore> compensated_, trained_;
-  std::optional<GridTraining> training_;
-  MeasuredPlan chosen_;
+  std::optional<FitRivals> rivals_;
+  const JudgedPlan* chosen_ = nullptr;  // of them
   GenerationCheck generation_;
   std::optional<MeasuredRun> run_before_, run_after_;
 };

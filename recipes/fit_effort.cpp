@@ -12,6 +12,7 @@ Result<FitEffort> fit_effort(std::string_view name) {
   effort.n_generations = 6;
   effort.n_offspring = 8;
   effort.n_compensation_windows = 64;
+  effort.n_layer_epochs = 1;
   if (name == "balanced") return effort;
   effort.n_compensation_windows = 192;
   effort.n_training_epochs = 1;

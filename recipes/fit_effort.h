@@ -27,7 +27,9 @@ struct FitEffort {
   // Windows that the best plan is rounded with feedback on (recipes/compress/compensated_tensors.h). 0: it is
   // not, and no LibTorch is needed.
   size_t n_compensation_windows = 0;
-  // Times that the best encoding is then trained over the same windows (recipes/compress/trained_tensors.h).
+  // Times that each layer is then trained over them (compress/train/layer_training.h).
+  size_t n_layer_epochs = 0;
+  // Times that the best encoding is then trained, all layers together, over the same windows (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
 };
 

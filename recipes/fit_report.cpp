@@ -133,6 +133,12 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
     for (CompensatedTensor& tensor : tensors) tensor.name = planned.original_name(tensor.name);
     j["compensation"] = {{"tokens", found.compensation->n_tokens},
                          {"tensors", to_json(std::span<const CompensatedTensor>(tensors))}};
+    std::vector<TrainedLayer> layers = found.compensation->layers;
+    for (TrainedLayer& layer : layers) {
+      layer.layer = uint32_t(planned.original_layer(int32_t(layer.layer)));
+      for (std::string& name : layer.changed) name = planned.original_name(name);
+    }
+    if (!layers.empty()) j["compensation"]["layers"] = to_json(std::span<const TrainedLayer>(layers));
   }
   if (found.training) j["training"] = to_json(*found.training);
   j["generation"] = {{"answers", found.generation->answers},

@@ -10,6 +10,7 @@
 #include "apps/cli/kv_option.h"
 #include "apps/cli/results_options.h"
 #include "apps/cli/torch_program.h"
+#include "apps/cli/trained_layers.h"
 #include "core/base/output_file.h"
 #include "recipes/compress/compress.h"
 #include "recipes/fit.h"
@@ -109,6 +110,8 @@ void print_report(const nlohmann::json& r) {
     for (const auto& t : r["verified"])
       fmt::print("    {:<24}KL {:.4f} +- {:.4f}\n", t["name"].get<std::string>(), t["mean_kl"].get<double>(),
                  t["mean_kl_standard_error"].get<double>());
+    if (r["compensation"].contains("layers"))
+      fmt::print("  {}", trained_layers_text(r["compensation"]["layers"]));
   }
   if (r.contains("training") && r["training"]["stopped"].is_string())
     fmt::print("  WARNING: training ended early: {}\n", r["training"]["stopped"].get<std::string>());

@@ -6,6 +6,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/torch_program.h"
+#include "apps/cli/trained_layers.h"
 #include "core/base/output_file.h"
 #include "core/base/progress.h"
 #include "recipes/compress/compress.h"
@@ -31,23 +32,6 @@ std::string description_of(const Options& o) {
   return fmt::format("types of {}, the rest {}", o.types, (*find_preset(o.type))->name);
 }
 
-void print_layers(const nlohmann::json& layers) {
-  size_t n_better = 0;
-  double before = 0, after = 0;
-  for (const auto& layer : layers) {
-    if (layer["stopped"].is_string())
-      fmt::print(stderr, "warning: training of layer {} ended early: {}\n", layer["layer"].get<size_t>(),
-                 layer["stopped"].get<std::string>());
-    n_better += layer["best_epoch"] != 0;
-    before += layer["held_error_before"].get<double>(), after += layer["held_error"].get<double>();
-  }
-  fmt::print(
-      stderr,
-      "layers trained: {} of {} are nearer to the original on text held back, the mean error {:.4f} of "
-      "what a layer adds, {:.4f} before\n",
-      n_better, layers.size(), after / double(layers.size()), before / double(layers.size()));
-}
-
 Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& plan,
                   const ImportanceMatrix* importance) {
   GptqModelOptions options = o.gptq;
@@ -65,7 +49,8 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
   fmt::print(stderr,
              "GPTQ: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              report["mean_error_ratio"].get<double>());
-  if (report.contains("layers") && !report["layers"].empty()) print_layers(report["layers"]);
+  if (report.contains("layers") && !report["layers"].empty())
+    fmt::print(stderr, "{}", trained_layers_text(report["layers"]));
   if (report.contains("training")) {
     const auto& training = report["training"];
     if (training["stopped"].is_string())

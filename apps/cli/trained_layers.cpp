@@ -1,0 +1,26 @@
+#include "apps/cli/trained_layers.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace edgellm {
+
+std::string trained_layers_text(const nlohmann::json& layers) {
+  std::string text;
+  size_t n_better = 0;
+  double before = 0, after = 0;
+  for (const auto& layer : layers) {
+    if (layer["stopped"].is_string())
+      text += fmt::format("warning: training of layer {} ended early: {}\n", layer["layer"].get<size_t>(),
+                          layer["stopped"].get<std::string>());
+    n_better += layer["best_epoch"] != 0;
+    before += layer["held_error_before"].get<double>(), after += layer["held_error"].get<double>();
+  }
+  const double n = double(layers.size());
+  return text + fmt::format(
+                    "layers trained: {} of {} are nearer to the original on text held back, the mean error {:.4f} "
+                    "of what a layer adds, {:.4f} before\n",
+                    n_better, layers.size(), after / n, before / n);
+}
+
+}  // namespace edgellm
