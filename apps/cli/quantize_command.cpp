@@ -39,6 +39,7 @@ void print_layers(const nlohmann::json& layers) {
       fmt::print(stderr, "warning: training of layer {} ended early: {}\n", layer["layer"].get<size_t>(),
                  layer["stopped"].get<std::string>());
     n_better += layer["best_epoch"] != 0;
+    if (!layer["held_error"].is_number()) continue;
     before += layer["held_error_before"].get<double>(), after += layer["held_error"].get<double>();
   }
   fmt::print(
