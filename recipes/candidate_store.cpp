@@ -26,7 +26,7 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
   auto is_there = [&] { return std::filesystem::file_size(path, code) == n_bytes && !code; };
   if (!is_there() && !(link_shared(tensor, type, path) && is_there())) {
     EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));
-    std::vector<float> weights = column_weights(source_, importance_, tensor);
+    const std::vector<float> weights = weights_for(tensor, type);
     EncodeTensorOptions options;
     options.type = type;
     options.importance = weights;
@@ -39,6 +39,11 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
   EDGELLM_ASSIGN_OR_RETURN(MappedFile file, MappedFile::open(path));
   auto [at, added] = files_.emplace(std::pair{tensor.name, type}, std::move(file));
   return at->second.bytes();
+}
+
+std::vector<float> CandidateStore::weights_for(const GgufTensor& tensor, TensorType type) const {
+  if (type == TensorType::Q8_0) return {};
+  return column_weights(source_, importance_, tensor);
 }
 
 void CandidateStore::share(const CandidateStore& other, std::map<std::string, std::string> names) {
@@ -54,9 +59,7 @@ bool CandidateStore::link_shared(const GgufTensor& tensor, TensorType type,
   if (!same || same->type != tensor.type || same->dimensions != tensor.dimensions) return false;
   const auto from = path_of(other_->folder_, same->name, type);
   std::error_code code;
-  if (!std::filesystem::exists(from, code) ||
-      column_weights(source_, importance_, tensor) !=
-          column_weights(other_->source_, other_->importance_, *same) ||
+  if (!std::filesystem::exists(from, code) || weights_for(tensor, type) != other_->weights_for(*same, type) ||
       (tensor.data.data() != same->data.data() && !std::ranges::equal(tensor.data, same->data)))
     return false;
   source_.give_back(tensor), other_->source_.give_back(*same);

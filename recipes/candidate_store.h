@@ -47,6 +47,9 @@ class CandidateStore {
   void give_back() const;
 
  private:
+  // Of the columns, [n_columns] or empty. Q8_0 has none: the stand-in is encoded before importance is learned
+  // from it, and serves afterwards too.
+  std::vector<float> weights_for(const GgufTensor& tensor, TensorType type) const;
   // Whether the encoding is at `path` now.
   bool link_shared(const GgufTensor& tensor, TensorType type, const std::filesystem::path& path) const;
 

@@ -1,5 +1,7 @@
 #include "recipes/compensation_report.h"
 
+#include <cmath>
+
 namespace edgellm {
 
 std::vector<std::string> Compensation::changed() const {
@@ -47,8 +49,12 @@ std::optional<TrainedLayer> trained_layer_from(const nlohmann::json& json) {
   try {
     TrainedLayer l;
     l.layer = json.at("layer");
-    l.held_before = json.at("held_error_before");
-    l.held_after = json.at("held_error");
+    // A number that is none is kept as null.
+    auto error = [&](const char* key) {
+      return json.at(key).is_null() ? std::nan("") : json.at(key).get<double>();
+    };
+    l.held_before = error("held_error_before");
+    l.held_after = error("held_error");
     l.best_epoch = json.at("best_epoch");
     if (json.at("stopped").is_string()) l.stopped = json["stopped"];
     l.changed = json.at("changed").get<std::vector<std::string>>();

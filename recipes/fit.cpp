@@ -383,12 +383,12 @@ class FitRun {
   // also when it is rounded with feedback and when it is trained; the best that still talks is written.
   Status choose_and_write() {
     model_->measured->restore();
-    rivals_.emplace(FitRivalsInput{*model_, original().source, parts_.verify, *verify_reference_.logits,
-                                   model_options(),
-                                   model_->folder / fmt::format("judged-{}-{}.jsonl", to_string(kv_type_),
-                                                                parts_.n_verify),
-                                   options_.torch_device, options_.n_threads},
-                    threads_, clock_, progress_);
+    rivals_.emplace(
+        FitRivalsInput{
+            *model_, original().source, parts_.verify, *verify_reference_.logits, model_options(),
+            model_->folder / fmt::format("judged-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify),
+            options_.torch_device, options_.n_threads},
+        threads_, clock_, progress_);
     for (const MeasuredPlan& plan : plans_to_judge(searched_.tried, kJudgedPlans))
       EDGELLM_RETURN_IF_ERROR(rivals_->judge(plan));
     if (pace_)
@@ -459,12 +459,11 @@ class FitRun {
     f.n_search = parts_.n_search, f.n_verify = parts_.n_verify;
     f.before = fit_side(options_, original(), original().source->n_file_bytes(), {},
                         options_.kv_type.value_or(KvType::f16), run_before_, original_);
-    f.after = fit_side(options_, *model_, chosen_->plan.n_file_bytes, chosen_->plan.plan, kv_type_, run_after_,
-                       chosen_->judged);
+    f.after = fit_side(options_, *model_, chosen_->plan.n_file_bytes, chosen_->plan.plan, kv_type_,
+                       run_after_, chosen_->judged);
     f.chosen = &chosen_->plan;
     f.searched = &searched_;
-    for (const JudgedPlan& rival : rivals_->judged())
-      f.verified.emplace_back(rival.plan.name, rival.judged);
+    for (const JudgedPlan& rival : rivals_->judged()) f.verified.emplace_back(rival.plan.name, rival.judged);
     f.compensation = rivals_->compensation();
     f.training = rivals_->training();
     f.generation = &generation_;

@@ -29,7 +29,8 @@ struct FitEffort {
   size_t n_compensation_windows = 0;
   // Times that each layer is then trained over them (compress/train/layer_training.h).
   size_t n_layer_epochs = 0;
-  // Times that the best encoding is then trained, all layers together, over the same windows (recipes/compress/trained_tensors.h).
+  // Times that the best encoding is then trained, all layers together, over the same windows
+  // (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
 };
 

@@ -34,9 +34,9 @@ Status learn_importance(FitModel& whole, std::span<const std::vector<Token>> win
     whole.block_influence = std::move(*influence);
     return {};
   }
+  // What text may have been drawn with.
+  const CandidateStore drawn_with(whole.folder.parent_path() / "stand-in", *whole.source, nullptr, threads);
   CandidateStore plain(whole.folder / "tensors", *whole.source, nullptr, threads);
-  // Those that text was drawn with.
-  CandidateStore drawn_with(whole.folder.parent_path() / "stand-in", *whole.source, nullptr, threads);
   plain.share(drawn_with);
   MeasuredModel stand_in(*whole.runtime, *whole.source, plain);
   EDGELLM_RETURN_IF_ERROR(stand_in.apply(stand_in_plan(whole.candidates)));

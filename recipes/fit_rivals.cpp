@@ -56,14 +56,14 @@ Result<double> FitRivals::compensate(std::span<const std::vector<Token>> windows
   clock_.begin("rounding with feedback");
   JudgedPlan rival = judged_.front();
   CompensationOptions o;
-  o.folder = input_.model.folder / fmt::format("compensated-{}-{}{}", plan_hash(rival.plan.plan).substr(0, 16),
-                                               windows.size(),
+  o.folder = input_.model.folder / fmt::format("compensated-{}-{}{}",
+                                               plan_hash(rival.plan.plan).substr(0, 16), windows.size(),
                                                n_layer_epochs ? fmt::format("-{}", n_layer_epochs) : "");
   o.n_layer_epochs = n_layer_epochs;
   o.device = input_.torch_device;
   o.n_threads = input_.n_threads;
-  EDGELLM_ASSIGN_OR_RETURN(
-      compensation_, compensate_tensors(input_.model.source, rival.plan.plan, windows, o, progress_));
+  EDGELLM_ASSIGN_OR_RETURN(compensation_,
+                           compensate_tensors(input_.model.source, rival.plan.plan, windows, o, progress_));
   const double seconds = clock_.end();
   compensated_ =
       std::make_unique<CandidateStore>(o.folder, *input_.model.source, &input_.model.importance, threads_);
@@ -87,9 +87,9 @@ Status FitRivals::train(std::span<const std::vector<Token>> windows, size_t n_ep
   o.encoded = rival.folder;
   o.changed = rival.changed;
   o.original = input_.original;
-  o.folder = input_.model.folder /
-             fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16), windows.size(),
-                         n_epochs, rival.folder.filename().string());
+  o.folder =
+      input_.model.folder / fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
+                                        windows.size(), n_epochs, rival.folder.filename().string());
   o.n_epochs = n_epochs;
   o.device = input_.torch_device;
   o.n_threads = input_.n_threads;

@@ -8,7 +8,8 @@ Result<CalibrationText> fit_text(const FitModel& model, const Tokenizer& tokeniz
                                  size_t fewest_windows, const std::filesystem::path& folder,
                                  ThreadPool& threads, const Progress& progress) {
   DrawnText wanted = {n_drawn_windows(effort, model.source->n_file_bytes()), effort.n_window_tokens,
-                      fewest_windows, folder / "drawn.jsonl", threads.n_threads()};
+                      fewest_windows, folder / (is_large(model) ? "drawn-in-q8_0.jsonl" : "drawn.jsonl"),
+                      threads.n_threads()};
   CandidateStore plain(folder / "stand-in", *model.source, nullptr, threads);
   if (is_large(model))
     wanted.weights = [&](Decoder& decoder) -> Status {

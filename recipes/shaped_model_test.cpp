@@ -207,9 +207,10 @@ TEST_F(ShapedModelTest, EncodingsOfTheSameWeightsAreShared) {
   entry.n_tokens = 1;
   entry.sums.assign(source->find(there)->n_columns(), 1);
   entry.sums[0] = 9;
-  of_shaped.entries[here] = entry;
+  of_shaped.entries[here] = importance.entries["blk.2.ffn_up.weight"] = entry;
   CandidateStore whole(folder_->path() / "whole", *source, &importance, threads_);
-  ASSERT_TRUE(whole.get(*source->find(there), TensorType::Q4_0).ok());
+  for (const char* name : {"blk.1.ffn_up.weight", "blk.2.ffn_up.weight"})
+    ASSERT_TRUE(whole.get(*source->find(name), TensorType::Q4_0).ok());
 
   auto n_names = [&](const char* folder, const ImportanceMatrix& own, const std::string& name,
                      TensorType type) {

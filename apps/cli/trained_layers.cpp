@@ -14,13 +14,15 @@ std::string trained_layers_text(const nlohmann::json& layers) {
       text += fmt::format("warning: training of layer {} ended early: {}\n", layer["layer"].get<size_t>(),
                           layer["stopped"].get<std::string>());
     n_better += layer["best_epoch"] != 0;
+    if (!layer["held_error"].is_number()) continue;
     before += layer["held_error_before"].get<double>(), after += layer["held_error"].get<double>();
   }
   const double n = double(layers.size());
-  return text + fmt::format(
-                    "layers trained: {} of {} are nearer to the original on text held back, the mean error {:.4f} "
-                    "of what a layer adds, {:.4f} before\n",
-                    n_better, layers.size(), after / n, before / n);
+  return text +
+         fmt::format(
+             "layers trained: {} of {} are nearer to the original on text held back, the mean error {:.4f} "
+             "of what a layer adds, {:.4f} before\n",
+             n_better, layers.size(), after / n, before / n);
 }
 
 }  // namespace edgellm

@@ -20,7 +20,7 @@ class CodebookMatrix : public TrainedMatrix {
   std::vector<at::Tensor> block_parameters() const override { return {scales_}; }
   void use_block_changes(std::span<const at::Tensor> changes) override { change_ = changes[0]; }
   // Codes are no numbers that a gradient could move.
-  Rounding train_rounding(const at::Tensor&) override { return {}; }
+  Rounding train_rounding(const at::Tensor&, bool) override { return {}; }
 
  private:
   explicit CodebookMatrix(const CodebookGrid& grid) : grid_(&grid) {}

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/blocks/exact_zero.h"
+
 namespace edgellm {
 
 void GridLayer::put(TensorRole role, std::unique_ptr<TrainedMatrix> matrix) {
@@ -38,10 +40,12 @@ void GridLayer::use_scales(std::span<const at::Tensor> changes) {
   for (TensorRole role : vector_roles()) changes_.insert_or_assign(role, changes[next++]);
 }
 
-TrainedMatrix::Rounding GridLayer::train_rounding(const std::map<TensorRole, at::Tensor>& originals) {
+TrainedMatrix::Rounding GridLayer::train_rounding(const std::map<TensorRole, at::Tensor>& originals,
+                                                  bool keeps_zeros) {
   TrainedMatrix::Rounding all;
   for (auto& [role, matrix] : matrices_) {
-    TrainedMatrix::Rounding one = matrix->train_rounding(originals.at(role));
+    TrainedMatrix::Rounding one =
+        matrix->train_rounding(originals.at(role), keeps_zeros && holds_exact_zero(matrix->type()));
     all.levels.insert(all.levels.end(), one.levels.begin(), one.levels.end());
     all.runs.insert(all.runs.end(), one.runs.begin(), one.runs.end());
   }

@@ -31,8 +31,8 @@ class GridLayer {
   // The same with changes that train_scales() of this very layer gave another time.
   void use_scales(std::span<const at::Tensor> changes);
   // What values are rounded to is trained too, where formats allow it; originals: the weights that were
-  // rounded, of all matrices().
-  TrainedMatrix::Rounding train_rounding(const std::map<TensorRole, at::Tensor>& originals);
+  // rounded, of all matrices(). keeps_zeros: in types that hold one.
+  TrainedMatrix::Rounding train_rounding(const std::map<TensorRole, at::Tensor>& originals, bool keeps_zeros);
   // Of norms and biases that are trained, as they are now.
   std::map<TensorRole, at::Tensor> trained_vectors() const;
 

@@ -103,7 +103,8 @@ at::Tensor GridMatrix::run_mins() const {
 
 at::Tensor GridMatrix::indices() const {
   if (!places_.defined()) return indices_.to(at::kFloat);
-  return as_whole(places_, 0, last_index());
+  at::Tensor levels = as_whole(places_, 0, last_index());
+  return kept_.defined() ? at::where(kept_, indices_.to(at::kFloat), levels) : levels;
 }
 
 at::Tensor GridMatrix::weights() const {
@@ -172,7 +173,11 @@ at::Tensor GridMatrix::train_levels(const at::Tensor& wanted) {
   return places_;
 }
 
-TrainedMatrix::Rounding GridMatrix::train_rounding(const at::Tensor& wanted) {
+TrainedMatrix::Rounding GridMatrix::train_rounding(const at::Tensor& wanted, bool keeps_zeros) {
+  if (keeps_zeros) {
+    at::NoGradGuard no_grad;
+    kept_ = (wanted == 0).logical_and(weights() == 0);
+  }
   at::Tensor levels = train_levels(wanted);
   return {{levels}, train_run_scales()};
 }
@@ -186,7 +191,7 @@ void GridMatrix::settle() {
     run_scales_ = as_whole(run_scales_.detach(), grid_->scale_low, grid_->scale_high);
   if (run_mins_.defined()) run_mins_ = as_whole(run_mins_.detach(), 0, grid_->min_high);
   if (places_.defined()) indices_ = indices().detach().to(at::kByte);
-  places_ = at::Tensor();
+  places_ = kept_ = at::Tensor();
 }
 
 std::vector<uint8_t> GridMatrix::pack() const {

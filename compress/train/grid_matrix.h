@@ -23,7 +23,7 @@ class GridMatrix : public TrainedMatrix {
   std::vector<uint8_t> pack() const override;
   std::vector<at::Tensor> block_parameters() const override;
   void use_block_changes(std::span<const at::Tensor> changes) override;
-  Rounding train_rounding(const at::Tensor& wanted) override;
+  Rounding train_rounding(const at::Tensor& wanted, bool keeps_zeros) override;
   // Uses changes that get gradients, zero at first.
   std::vector<at::Tensor> train_block_scales();
   // The whole numbers of runs, [n_rows, n_runs], in their own units. Empty where a block is a run.
@@ -58,6 +58,7 @@ class GridMatrix : public TrainedMatrix {
   at::Tensor run_scales_, run_mins_;        // [n_rows, n_runs], float
   at::Tensor indices_;                      // of levels, from 0: [n_rows, n_columns], uint8
   at::Tensor places_;  // what they are rounded from; undefined where they are not trained
+  at::Tensor kept_;    // bool, of levels that are not trained with the others; undefined: none
 };
 
 }  // namespace edgellm

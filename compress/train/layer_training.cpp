@@ -17,7 +17,7 @@ namespace {
 constexpr double kWarmUpSteps = 4;
 // Of the options' rates.
 constexpr double kLeastRate = 0.05, kMostRate = 2;
-constexpr double kNoMove = 1e-12;  // of a token that the original layer leaves as it is
+constexpr double kNoMove = 1e-12;  // of a token whose wanted state is what enters the layer
 
 class LayerTraining {
  public:
@@ -27,7 +27,7 @@ class LayerTraining {
     n_trained_ = text.n_windows - options.n_held_windows;
     std::vector<torch::optim::OptimizerParamGroup> groups;
     add(layer.train_scales(), options.scale_rate, groups);
-    TrainedMatrix::Rounding rounding = layer.train_rounding(originals);
+    TrainedMatrix::Rounding rounding = layer.train_rounding(originals, options.keeps_zeros);
     add(rounding.levels, options.level_rate, groups);
     add(rounding.runs, options.run_rate, groups);
     adam_ = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(options.scale_rate));

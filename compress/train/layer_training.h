@@ -1,8 +1,8 @@
 // Training on the grid, one layer at a time: what a layer's file stores (levels, scales and minima, whole
 // numbers of runs, norms, biases) is trained so that the layer gives what the original's gives of the
 // original text, from what the quantized layers before it make of it (the first phase of EfficientQAT, arXiv
-// 2407.11062). Tokens count by the error relative to what the original layer adds to them, for some tokens'
-// states are a thousand times as long as others'.
+// 2407.11062). Tokens count by the error relative to the way from what enters the layer to what is wanted,
+// for some tokens' states are a thousand times as long as others'.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -29,9 +29,10 @@ struct LayerTrainingOptions {
   size_t n_batch_windows = 2;  // of a step
   // Of the windows, the last ones, which are not trained on: they tell whether it has helped.
   size_t n_held_windows = 8;
+  bool keeps_zeros = false;  // weights that are zero stay it, in types that hold one
   // Of a step, at their highest, where the error is a half; they follow its root, for large steps that mend a
   // bad layer spoil a good one: of levels in distances of neighbouring levels, of the whole numbers of runs
-  // in units, of all else in shares of itself (docs/methods.md has what was tried).
+  // in units, of all else in shares of itself (docs/methods.md has what was measured).
   double level_rate = 0.01, run_rate = 0.01, scale_rate = 0.004;
 };
 

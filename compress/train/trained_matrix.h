@@ -34,12 +34,13 @@ class TrainedMatrix {
   virtual void use_block_changes(std::span<const at::Tensor> changes) = 0;
 
   // What values are rounded to, where the format lets that be trained: their places on the grid, and the
-  // whole numbers of runs. `wanted`: the weights that were rounded, [n_rows, n_columns].
+  // whole numbers of runs. `wanted`: the weights that were rounded, [n_rows, n_columns]. keeps_zeros:
+  // those that are zero, there and rounded, stay it; for a type that holds one (core/blocks/exact_zero.h).
   struct Rounding {
     std::vector<at::Tensor> levels;  // in distances of neighbouring levels
     std::vector<at::Tensor> runs;    // in their own units
   };
-  virtual Rounding train_rounding(const at::Tensor& wanted) = 0;
+  virtual Rounding train_rounding(const at::Tensor& wanted, bool keeps_zeros) = 0;
 };
 
 // `rounded` going forward, bit for bit, `exact`'s gradient going back.

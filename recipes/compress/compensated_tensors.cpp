@@ -90,9 +90,20 @@ class CompensationRun {
     for (uint32_t layer = 0; layer < model_->n_layers(); ++layer) {
       for (TensorRole role : layer_matrix_roles())
         if (!is_stored(tensor_to_round(role, layer))) return false;
-      if (is_trained(layer) && !known_.layers.contains(layer)) return false;
+      if (is_trained(layer) && !is_training_stored(layer)) return false;
     }
     return is_stored(head_to_round());
+  }
+
+  bool is_training_stored(uint32_t layer) const {
+    auto known = known_.layers.find(layer);
+    return known != known_.layers.end() &&
+           std::ranges::all_of(known->second.changed, [&](const std::string& name) {
+             const GgufTensor& tensor = *source_->find(name);
+             std::error_code code;
+             return std::filesystem::file_size(CandidateStore::path_of(options_.folder, name, tensor.type),
+                                               code) == tensor.data.size();
+           });
   }
 
   size_t n_held() const { return options_.n_layer_epochs ? n_held_windows(windows_.size()) : 0; }
@@ -129,11 +140,12 @@ class CompensationRun {
     CalibrationCallbacks callbacks;
     callbacks.on_layer = [&](LayerCalibration& layer) -> Status {
       begin_progress(layer.number());
+      if (!is_trained(layer.number())) return round_layer(layer);
       // A layer that is rounded again is trained again.
-      if (is_trained(layer.number())) EDGELLM_RETURN_IF_ERROR(forget(layer.number()));
+      EDGELLM_RETURN_IF_ERROR(forget(layer.number()));
       const TorchLayer original = layer.layer();
       EDGELLM_RETURN_IF_ERROR(round_layer(layer));
-      return is_trained(layer.number()) ? train_layer(layer, original) : Status();
+      return train_layer(layer, original);
     };
     if (head)
       callbacks.on_head = [&](HeadCalibration& states) {

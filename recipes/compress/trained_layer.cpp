@@ -4,6 +4,7 @@
 #include "core/base/mapped_file.h"
 #include "core/base/output_file.h"
 #include "recipes/candidate_store.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/role_tensor.h"
 
 namespace edgellm {
@@ -59,6 +60,7 @@ Result<TrainedLayer> train_rounded_layer(const LayerToTrain& layer) {
   LayerTrainingOptions options;
   options.n_epochs = layer.n_epochs;
   options.n_held_windows = layer.n_held_windows;
+  options.keeps_zeros = has_pruned_weights(layer.source);
   EDGELLM_ASSIGN_OR_RETURN(LayerTrainingResult done,
                            train_layer(grid, originals, text, calibration.positions(), options));
   TrainedLayer trained = {layer.original.number(), done.held_before, done.held_after, done.best_epoch,

@@ -1,6 +1,8 @@
 // quantize --method gptq, and the efforts of fit that use it.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "core/model_file/gguf.h"
 #include "tests/cli/edgellm_program.h"
 #include "tests/cli/model_on_disk.h"
 
@@ -64,6 +66,22 @@ TEST_F(Gptq, TrainsLayersWhereAskedToAndThenAllTogether) {
     EXPECT_LE(layer["held_error"], layer["held_error_before"]) << layer;
     EXPECT_EQ(layer["changed"].empty(), layer["best_epoch"] == 0) << layer;
   }
+}
+
+TEST_F(Gptq, WritesTheNormsOfTrainedLayers) {
+  Outcome outcome = run(quantize(
+      {"--calibrate", "text.txt", "--windows", "24", "--train-layers", "3", "--json", "errors.json"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("errors.json")));
+  auto before = GgufFile::open(at("model.gguf")), after = GgufFile::open(at("out.gguf"));
+  ASSERT_TRUE(before.ok() && after.ok());
+  size_t n_changed = 0;
+  for (const auto& layer : report["layers"])
+    for (const std::string name : layer["changed"]) {
+      ++n_changed;
+      EXPECT_FALSE(std::ranges::equal(before->find(name)->data, after->find(name)->data)) << name;
+    }
+  EXPECT_GT(n_changed, 0u);
 }
 
 TEST_F(Gptq, RefusesTextThatIsTooShortOrMissingAndOptionsWithoutTheMethod) {

@@ -14,6 +14,7 @@
 #include "core/base/temporary_folder.h"
 #include "recipes/candidate_store.h"
 #include "recipes/compress/trained_tensors.h"
+#include "recipes/pruned_weights.h"
 #include "recipes/stored_model.h"
 #include "tests/compress/tiny_torch.h"
 
@@ -54,6 +55,33 @@ class CompensatedTensors : public testing::Test {
     CandidateStore store(folder_.path() / folder, *source_, nullptr, threads);
     auto bytes = value_of(store.get(*source_->find(tensor), plan_.types.at(tensor)));
     return {bytes.begin(), bytes.end()};
+  }
+
+  void expect_the_same_after_stops() {
+    ASSERT_TRUE(run("whole").ok());
+    size_t n_stops = 0;
+    Result<Compensation> done = Error{"not run"};
+    // Each run is stopped once it has come half of the way further, which is more than a layer: one that was
+    // not finished is begun again.
+    for (;; ++n_stops) {
+      ASSERT_LT(n_stops, 100u);
+      double first = -1;
+      done = run("stopped", [&](const ProgressReport& report) {
+        if (first < 0) first = report.fraction;
+        // Reports come ten times a second at most, and a fast machine would be done by then.
+        std::this_thread::sleep_for(std::chrono::milliseconds(101));
+        if (report.fraction > first + 0.5 && report.fraction < 1) request_interrupt();
+      });
+      clear_interrupt();
+      if (done.ok()) break;
+      EXPECT_EQ(done.error().message, "interrupted");
+      if (n_stops > 20) break;
+    }
+    EXPECT_GT(n_stops, 0u);
+    ASSERT_TRUE(done.ok()) << done.error().message;
+    EXPECT_EQ(done->tensors.size(), plan_.types.size());
+    for (const auto& [name, type] : plan_.types)
+      EXPECT_EQ(stored("whole", name), stored("stopped", name)) << name;
   }
 
   // Of the last layer with what is stored in place of all that was rounded and trained, as TrainedLayer tells
@@ -186,7 +214,7 @@ TEST_F(CompensatedTensors, OfALayerWhoseTrainingIsNotKnownAreMadeAgain) {
   value_of(run("trained"));
   const std::string name = "blk.2.ffn_up.weight";
   const auto trained = stored("trained", name);
-  // As if the run had been killed after the last matrix was rounded.
+  // As if the last line had not been written: all is done again.
   const fs::path log = folder_.path() / "trained" / "compensation.jsonl";
   std::ifstream in(log);
   std::string kept;
@@ -224,30 +252,39 @@ TEST_F(CompensatedTensors, LeaveOutDroppedLayersAndTensorsThatKeepTheirType) {
 
 TEST_F(CompensatedTensors, OfARunThatWasStoppedAnywhereAreThoseOfOneThatWasNot) {
   use(kQwen2, TensorType::Q4_0);
-  ASSERT_TRUE(run("whole").ok());
-  size_t n_stops = 0;
-  Result<Compensation> done = Error{"not run"};
-  // Each run is stopped once it has come half of the way further, which is more than a layer: one that was
-  // not finished is begun again.
-  for (;; ++n_stops) {
-    ASSERT_LT(n_stops, 100u);
-    double first = -1;
-    done = run("stopped", [&](const ProgressReport& report) {
-      if (first < 0) first = report.fraction;
-      // Reports come ten times a second at most, and a fast machine would be done by then.
-      std::this_thread::sleep_for(std::chrono::milliseconds(101));
-      if (report.fraction > first + 0.5 && report.fraction < 1) request_interrupt();
-    });
-    clear_interrupt();
-    if (done.ok()) break;
-    EXPECT_EQ(done.error().message, "interrupted");
-    if (n_stops > 20) break;
+  expect_the_same_after_stops();
+}
+
+TEST_F(CompensatedTensors, OfTrainedLayersAreTheSameAfterStopsToo) {
+  use(kQwen2, TensorType::Q4_0);
+  windows_ = tiny::random_windows(40, kTokens, kQwen2.n_vocabulary);
+  n_layer_epochs_ = 2;
+  expect_the_same_after_stops();
+}
+
+TEST_F(CompensatedTensors, ThatWerePrunedStayZeroInTrainedLayers) {
+  Shape shape = kLlama;
+  auto tensors = tiny::tensors_of(shape);
+  for (tiny::Tensor& t : tensors)
+    if (t.declaration.dimensions.size() == 2 && t.declaration.name.starts_with("blk."))
+      for (size_t i = 0; i < t.data.size() / sizeof(float); i += 2)
+        std::fill_n(t.data.data() + i * sizeof(float), sizeof(float), std::byte(0));
+  Metadata metadata = tiny::metadata_of(shape);
+  tell_pruned_weights(1, metadata);
+  source_ = tiny::open(metadata, tensors);
+  ASSERT_TRUE(source_ && has_pruned_weights(*source_));
+  windows_ = tiny::random_windows(40, kTokens, shape.n_vocabulary);
+  plan_ = tiny::plan_in(TensorType::Q4_0, *source_);
+  n_layer_epochs_ = 8;
+  Compensation done = value_of(run("pruned"));
+  EXPECT_TRUE(std::ranges::any_of(done.layers, [](const TrainedLayer& l) { return l.best_epoch > 0; }));
+  for (const CompensatedTensor& t : done.tensors) {
+    if (!t.name.starts_with("blk.")) continue;
+    const GgufTensor& tensor = *source_->find(t.name);
+    std::vector<float> values(tensor.n_values());
+    info(t.type).decode(stored("pruned", t.name).data(), values.data(), values.size());
+    for (size_t i = 0; i < values.size(); i += 2) ASSERT_EQ(values[i], 0) << t.name << " " << i;
   }
-  EXPECT_GT(n_stops, 0u);
-  ASSERT_TRUE(done.ok()) << done.error().message;
-  EXPECT_EQ(done->tensors.size(), plan_.types.size());
-  for (const auto& [name, type] : plan_.types)
-    EXPECT_EQ(stored("whole", name), stored("stopped", name)) << name;
 }
 
 TEST_F(CompensatedTensors, LayersAreCalibratedWithWhatTheRoundedOnesBeforeGive) {
