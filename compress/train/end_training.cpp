@@ -3,21 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <numbers>
-#include <numeric>
 #include <optional>
-#include <random>
 #include <torch/optim/adam.h>
 
 #include "compress/torch_model/torch_archive.h"
 #include "compress/torch_model/torch_call.h"
+#include "compress/train/training_steps.h"
 #include "core/base/interrupt.h"
 
 namespace edgellm {
 namespace {
 
-// Steps in which the learning rate rises to its full height.
-constexpr size_t kWarmUpSteps = 4;
 constexpr double kSecondsBetweenCheckpoints = 60;
 // Training takes at least this many times as long as what it saves.
 constexpr double kSaveShare = 20;
@@ -141,15 +137,10 @@ Result<double> EndTraining::train_epoch(size_t epoch) {
   const size_t n_epoch_steps = n_trained_windows_ / options_.n_batch_windows,
                n_all_steps = n_epoch_steps * options_.n_epochs,
                n_batch_tokens = options_.n_batch_windows * size_t(teacher_.n_tokens());
-  std::vector<size_t> order(n_epoch_steps);
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::mt19937 random{uint32_t(epoch)};
-  for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[random() % (i + 1)]);
+  const std::vector<size_t> order = shuffled_steps(n_epoch_steps, epoch);
   for (size_t step = s.n_steps - epoch * n_epoch_steps; step < n_epoch_steps; ++step) {
-    const double rise = std::min(1.0, double(s.n_steps + 1) / double(kWarmUpSteps)),
-                 fall = 0.5 * (1 + std::cos(std::numbers::pi * double(s.n_steps) / double(n_all_steps)));
     auto& options = static_cast<torch::optim::AdamOptions&>(s.adam->param_groups()[0].options());
-    options.lr(s.result.learning_rate * rise * fall);
+    options.lr(s.result.learning_rate * rate_share(s.n_steps, n_all_steps));
     s.adam->zero_grad();
     EDGELLM_ASSIGN_OR_RETURN(double sum,
                              pass(order[step] * options_.n_batch_windows, options_.n_batch_windows, true));

@@ -3,18 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <numbers>
-#include <numeric>
-#include <random>
 #include <torch/optim/adam.h>
 
+#include "compress/train/training_steps.h"
 #include "core/base/interrupt.h"
 
 namespace edgellm {
 namespace {
 
-// Steps in which the rates rise to their full height.
-constexpr double kWarmUpSteps = 4;
 // Of the options' rates.
 constexpr double kLeastRate = 0.05, kMostRate = 2;
 constexpr double kNoMove = 1e-12;  // of a token whose wanted state is what enters the layer
@@ -94,13 +90,10 @@ class LayerTraining {
   Status train_epoch(size_t epoch) {
     at::AutoGradMode with_gradient(true);
     const size_t n_batch = options_.n_batch_windows, n_steps = n_trained_ / n_batch;
-    std::vector<size_t> order(n_steps);
-    std::iota(order.begin(), order.end(), size_t{0});
-    std::mt19937 random{uint32_t(epoch)};
-    for (size_t i = order.size(); i-- > 1;) std::swap(order[i], order[random() % (i + 1)]);
+    const std::vector<size_t> order = shuffled_steps(n_steps, epoch);
     for (size_t step = 0; step < n_steps; ++step) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
-      set_rates(double(epoch * n_steps + step), double(options_.n_epochs * n_steps));
+      set_rates(rate_share(epoch * n_steps + step, options_.n_epochs * n_steps));
       adam_->zero_grad();
       EDGELLM_ASSIGN_OR_RETURN(at::Tensor found, error(order[step] * n_batch, n_batch));
       at::Tensor loss = found / double(n_batch * size_t(positions_.n_tokens()));
@@ -115,11 +108,9 @@ class LayerTraining {
     return {};
   }
 
-  void set_rates(double n_done, double n_all) {
-    const double rise = std::min(1.0, (n_done + 1) / kWarmUpSteps),
-                 fall = 0.5 * (1 + std::cos(std::numbers::pi * n_done / n_all));
+  void set_rates(double share) {
     for (size_t i = 0; i < rates_.size(); ++i)
-      static_cast<torch::optim::AdamOptions&>(adam_->param_groups()[i].options()).lr(rates_[i] * rise * fall);
+      static_cast<torch::optim::AdamOptions&>(adam_->param_groups()[i].options()).lr(rates_[i] * share);
   }
 
   void keep_best() {
