@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/content_hash.h"
+#include "core/base/machine.h"
 #include "core/base/output_file.h"
 #include "recipes/calibration_text.h"
 #include "recipes/device_profile.h"
@@ -176,6 +177,7 @@ class FitRun {
       EDGELLM_RETURN_IF_ERROR(write_text_file(path, nlohmann::json(*known).dump()));
     }
     effort_.n_compensation_windows = known->first, effort_.n_training_epochs = known->second;
+    effort_.n_layer_epochs = known->second ? kFitLayerEpochs : 0;
     return {};
   }
 
@@ -414,16 +416,25 @@ class FitRun {
   }
 
   Status compensate() {
-    std::span<const std::vector<Token>> windows = compress_windows();
-    // What judges the training must be as new to GPTQ.
-    if (effort_.n_training_epochs) windows = windows.first(windows.size() - n_held_windows(windows.size()));
-    n_compensated_windows_ = windows.size();
+    const uint64_t n_training_bytes = layer_training_bytes(model_->most_layer_weights());
+    const Result<uint64_t> memory = describe_machine().n_memory_bytes;
+    if (effort_.n_layer_epochs && memory.ok() && n_training_bytes > *memory / 2)
+      effort_.n_layer_epochs = 0, n_layer_training_bytes_ = n_training_bytes;
+    const auto windows =
+        windows_before_training(compress_windows(), effort_.n_layer_epochs, effort_.n_training_epochs);
     EDGELLM_ASSIGN_OR_RETURN(const double seconds, rivals_->compensate(windows, effort_.n_layer_epochs));
+    n_compensated_windows_ = rivals_->compensation()->n_tokens / effort_.n_window_tokens;
+    EDGELLM_RETURN_IF_ERROR(settle_epochs(seconds));
+    return rivals_->judge_compensated();
+  }
+
+  // By what feedback really took.
+  Status settle_epochs(double seconds) {
     if (!pace_) return {};
     // Unless an earlier fit had left this work: then it says nothing of this machine.
-    const double share = seconds / pace_->compensation(windows.size());
-    if (share > 0.02) pace_->torch_factor = share;
     const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
+    const double share = seconds / pace_->compensation(steps);
+    if (share > 0.02) pace_->torch_factor = share;
     return settle("compensated", [&] {
       return FitSteps{effort_.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
     });
@@ -465,6 +476,7 @@ class FitRun {
     f.searched = &searched_;
     for (const JudgedPlan& rival : rivals_->judged()) f.verified.emplace_back(rival.plan.name, rival.judged);
     f.compensation = rivals_->compensation();
+    f.n_layer_training_bytes = n_layer_training_bytes_;
     f.training = rivals_->training();
     f.generation = &generation_;
     if (profile_) f.profile = &*profile_;
@@ -498,6 +510,7 @@ class FitRun {
   CalibrationText text_;
   TextParts parts_;
   size_t n_compensated_windows_ = 0;
+  uint64_t n_layer_training_bytes_ = 0;  // that the machine lacks
   FitReference search_reference_, verify_reference_;
   Judged original_;
   PlanSearchResult searched_;

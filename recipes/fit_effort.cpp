@@ -12,16 +12,10 @@ Result<FitEffort> fit_effort(std::string_view name) {
   effort.n_generations = 6;
   effort.n_offspring = 8;
   effort.n_compensation_windows = 64;
-  effort.n_layer_epochs = 1;
   if (name == "balanced") return effort;
-  effort.n_compensation_windows = 192;
+  effort.n_layer_epochs = kFitLayerEpochs;
   effort.n_training_epochs = 1;
-  effort.n_sensitivity_windows = 2;
-  effort.n_sensitivity_tokens = 256;
-  effort.n_search_windows = 16;
-  effort.n_verify_windows = 16;
-  effort.n_generations = 12;
-  effort.n_offspring = 12;
+  effort.n_generations = 10;
   effort.patience = 2;
   if (name == "best") return effort;
   return Error{fmt::format("unknown effort {}: fast, balanced or best", name)};

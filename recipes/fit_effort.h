@@ -27,15 +27,20 @@ struct FitEffort {
   // Windows that the best plan is rounded with feedback on (recipes/compress/compensated_tensors.h). 0: it is
   // not, and no LibTorch is needed.
   size_t n_compensation_windows = 0;
-  // Times that each layer is then trained over them (compress/train/layer_training.h).
+  // Times that each layer is then trained over them (compress/train/layer_training.h), where the machine has
+  // the memory.
   size_t n_layer_epochs = 0;
   // Times that the best encoding is then trained, all layers together, over the same windows
   // (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
 };
 
-// "fast"; "balanced", which plans with codebook types too and compensates; "best", which searches longer,
-// compensates on more text and trains. Error lists them.
+// Where a fit trains at all.
+inline constexpr size_t kFitLayerEpochs = 1;
+
+// "fast"; "balanced", which plans with codebook types too and compensates; "best", which searches longer
+// and trains. All of them divide the text alike, so that one goes on with what another measured. Error lists
+// them.
 Result<FitEffort> fit_effort(std::string_view name);
 
 // Models whose file is larger get less text, are drawn from in their stand-in, and computed with one layer's

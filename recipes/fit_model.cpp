@@ -1,6 +1,8 @@
 #include "recipes/fit_model.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/base/content_hash.h"
@@ -9,6 +11,15 @@
 #include "recipes/json_file.h"
 
 namespace edgellm {
+
+uint64_t FitModel::most_layer_weights() const {
+  std::map<int32_t, uint64_t> n_weights;
+  for (const TensorCandidates& c : candidates)
+    if (c.layer >= 0) n_weights[c.layer] += c.tensor->n_values();
+  uint64_t most = 0;
+  for (const auto& [layer, n] : n_weights) most = std::max(most, n);
+  return most;
+}
 
 void FitModel::measure(ThreadPool& threads) {
   if (!store) store = std::make_unique<CandidateStore>(folder / "tensors", *source, &importance, threads);

@@ -34,6 +34,8 @@ struct FitModel {
   void measure(ThreadPool& threads);
   // The same loaded anew with these options.
   Status measure_with(const RuntimeModelOptions& options, ThreadPool& threads);
+  // Of the largest layer's matrices.
+  uint64_t most_layer_weights() const;
   // The original's name of a tensor and number of a layer.
   std::string original_name(const std::string& tensor) const {
     return source_name(*hyperparameters.architecture, tensor, layers);

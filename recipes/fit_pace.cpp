@@ -10,8 +10,8 @@ namespace edgellm {
 namespace {
 
 // In windows of the original. The solver's share of rounding with feedback does not depend on the text.
-constexpr double kFast = 250, kClosing = 25, kSolver = 80, kCompensatedWindow = 2.9, kAskedWindow = 1.2,
-                 kTrainedWindow = 5;
+constexpr double kFast = 250, kClosing = 25, kSolver = 80, kCompensatedWindow = 2.9, kLayerTrainedWindow = 3,
+                 kAskedWindow = 1.2, kTrainedWindow = 5;
 
 constexpr std::array<FitSteps, 8> kLadder = {
     {{64, 0}, {96, 0}, {128, 0}, {128, 1}, {192, 1}, {192, 2}, {192, 3}, {192, 4}}};
@@ -40,9 +40,10 @@ double FitPace::closing() const {
   return kClosing * seconds_per_window;
 }
 
-double FitPace::compensation(size_t n_windows) const {
-  return n_windows ? (kSolver + kCompensatedWindow * double(n_windows)) * seconds_per_window * torch_factor
-                   : 0;
+double FitPace::compensation(const FitSteps& steps) const {
+  if (!steps.n_compensation_windows) return 0;
+  const double of_window = kCompensatedWindow + (steps.n_training_epochs ? kLayerTrainedWindow : 0);
+  return (kSolver + of_window * double(steps.n_compensation_windows)) * seconds_per_window * torch_factor;
 }
 
 double FitPace::training(const FitSteps& steps) const {
@@ -56,7 +57,7 @@ FitSteps steps_within(double seconds, const FitPace& pace, size_t n_windows) {
   FitSteps most;
   for (FitSteps steps : kLadder) {
     steps.n_compensation_windows = std::min(steps.n_compensation_windows, n_windows);
-    if (pace.compensation(steps.n_compensation_windows) + pace.training(steps) <= seconds) most = steps;
+    if (pace.compensation(steps) + pace.training(steps) <= seconds) most = steps;
   }
   return most;
 }

@@ -10,7 +10,8 @@ namespace edgellm {
 // What a fit does beyond one of effort "fast".
 struct FitSteps {
   size_t n_compensation_windows = 0;  // that the best plan is rounded with feedback on; 0: it is not
-  size_t n_training_epochs = 0;       // over the same windows
+  // All layers together over the same windows; each by itself has been before that (kFitLayerEpochs).
+  size_t n_training_epochs = 0;
   bool operator==(const FitSteps&) const = default;
 };
 
@@ -23,7 +24,8 @@ struct FitPace {
 
   double fast() const;     // all of it
   double closing() const;  // what follows the search and those stages: judging, writing, measuring
-  double compensation(size_t n_windows) const;
+  // With training of layers where there are epochs of training.
+  double compensation(const FitSteps& steps) const;
   double training(const FitSteps& steps) const;
 };
 

@@ -138,6 +138,7 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
       layer.layer = uint32_t(planned.original_layer(int32_t(layer.layer)));
       for (std::string& name : layer.changed) name = planned.original_name(name);
     }
+    if (found.n_layer_training_bytes) j["compensation"]["layers_lack_bytes"] = found.n_layer_training_bytes;
     if (!layers.empty()) j["compensation"]["layers"] = to_json(std::span<const TrainedLayer>(layers));
   }
   if (found.training) j["training"] = to_json(*found.training);

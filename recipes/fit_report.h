@@ -51,6 +51,7 @@ struct FitFindings {
   const PlanSearchResult* searched = nullptr;
   std::vector<std::pair<std::string, Judged>> verified;  // by name
   const Compensation* compensation = nullptr;
+  uint64_t n_layer_training_bytes = 0;  // that training layers would have taken, where the machine lacks them
   const GridTraining* training = nullptr;
   const GenerationCheck* generation = nullptr;
   const DeviceProfile* profile = nullptr;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "recipes/stored_model.h"
 
@@ -72,12 +73,18 @@ Result<double> FitRivals::compensate(std::span<const std::vector<Token>> windows
   rival.folder = o.folder;
   rival.changed = compensation_->changed();
   for (const std::string& name : rival.changed) compensated_->use_changed(name);
+  to_judge_ = std::move(rival);
+  return seconds;
+}
+
+Status FitRivals::judge_compensated() {
   clock_.begin("verifying");
+  JudgedPlan rival = *std::exchange(to_judge_, {});
   auto judged = rival.changed.empty() ? judge_plan(rival.plan.plan, *rival.store) : judge_as_file(rival);
   if (!judged.ok()) return judged.error();
   rival.judged = *judged;
   add(std::move(rival));
-  return seconds;
+  return {};
 }
 
 Status FitRivals::train(std::span<const std::vector<Token>> windows, size_t n_epochs) {

@@ -44,8 +44,9 @@ class FitRivals {
   // Rounded to nearest.
   Status judge(const MeasuredPlan& plan);
   // The types of the best one with the rounding errors fed back over the windows, and each layer then trained
-  // so many times over them, as a further rival. Gives the seconds it took.
+  // so many times over them. Gives the seconds it took; judge_compensated() then makes a rival of it.
   Result<double> compensate(std::span<const std::vector<Token>> windows, size_t n_layer_epochs);
+  Status judge_compensated();
   // The best one with what its grids store trained towards the original, as a further rival where it helped.
   Status train(std::span<const std::vector<Token>> windows, size_t n_epochs);
 
@@ -65,6 +66,7 @@ class FitRivals {
   StageClock& clock_;
   const Progress& progress_;
   std::vector<JudgedPlan> judged_;
+  std::optional<JudgedPlan> to_judge_;  // what compensate() made
   std::unique_ptr<CandidateStore> compensated_, trained_;
   std::optional<Compensation> compensation_;
   std::optional<GridTraining> training_;

@@ -70,10 +70,9 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   compensation.memory_limit = options.memory_limit;
   compensation.device = options.device;
   compensation.n_threads = options.n_threads;
-  // What judges the training must be as new to GPTQ.
-  std::span<const std::vector<Token>> windows = text.windows;
-  if (options.n_training_epochs) windows = windows.first(windows.size() - n_held_windows(windows.size()));
-  auto compensated = compensate_tensors(source, plan, windows, compensation, progress);
+  auto compensated = compensate_tensors(
+      source, plan, windows_before_training(text.windows, options.n_layer_epochs, options.n_training_epochs),
+      compensation, progress);
   if (!compensated.ok()) {
     // Nothing to go on from: as if it had not been tried.
     if (is_new_work && !options.calibrate.empty() && std::filesystem::is_empty(compensation.folder, code))

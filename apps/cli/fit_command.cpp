@@ -112,6 +112,10 @@ void print_report(const nlohmann::json& r) {
                  t["mean_kl_standard_error"].get<double>());
     if (r["compensation"].contains("layers"))
       fmt::print("  {}", trained_layers_text(r["compensation"]["layers"]));
+    if (r["compensation"].contains("layers_lack_bytes"))
+      fmt::print(
+          "  layers were not trained one by one: that takes {}, more than half of this machine's memory\n",
+          byte_size_text(r["compensation"]["layers_lack_bytes"].get<uint64_t>()));
   }
   if (r.contains("training") && r["training"]["stopped"].is_string())
     fmt::print("  WARNING: training ended early: {}\n", r["training"]["stopped"].get<std::string>());
@@ -234,9 +238,8 @@ void add_fit(CLI::App& app, Status& status) {
           ->add_option(
               "--effort", o->effort,
               "fast; balanced: plans are made of codebook types (IQ2, IQ3) too, and the best plan's rounding "
-              "errors are fed back (GPTQ; needs LibTorch); best: a longer search, feedback on three times "
-              "the text, and training of what the formats "
-              "store beside their levels")
+              "errors are fed back (GPTQ; needs LibTorch); best: a longer search, and training of what "
+              "the formats store beside their levels, each layer as it is rounded and then all together")
           ->capture_default_str()
           ->check(CLI::IsMember({"fast", "balanced", "best"}));
   command

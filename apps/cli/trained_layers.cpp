@@ -1,5 +1,7 @@
 #include "apps/cli/trained_layers.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -7,17 +9,19 @@ namespace edgellm {
 
 std::string trained_layers_text(const nlohmann::json& layers) {
   std::string text;
-  size_t n_better = 0;
+  size_t n_better = 0, n_finite = 0;
   double before = 0, after = 0;
   for (const auto& layer : layers) {
     if (layer["stopped"].is_string())
       text += fmt::format("warning: training of layer {} ended early: {}\n", layer["layer"].get<size_t>(),
                           layer["stopped"].get<std::string>());
     n_better += layer["best_epoch"] != 0;
-    if (!layer["held_error"].is_number()) continue;
+    // What is no number is null once it was written.
+    if (!layer["held_error"].is_number() || !std::isfinite(layer["held_error"].get<double>())) continue;
+    ++n_finite;
     before += layer["held_error_before"].get<double>(), after += layer["held_error"].get<double>();
   }
-  const double n = double(layers.size());
+  const double n = double(std::max<size_t>(n_finite, 1));
   return text +
          fmt::format(
              "layers trained: {} of {} are nearer to the original on text held back, the mean error {:.4f} "

@@ -23,9 +23,11 @@ class LayerTraining {
     n_trained_ = text.n_windows - options.n_held_windows;
     std::vector<torch::optim::OptimizerParamGroup> groups;
     add(layer.train_scales(), options.scale_rate, groups);
-    TrainedMatrix::Rounding rounding = layer.train_rounding(originals, options.keeps_zeros);
-    add(rounding.levels, options.level_rate, groups);
-    add(rounding.runs, options.run_rate, groups);
+    if (options.n_epochs >= kLevelEpochs) {
+      TrainedMatrix::Rounding rounding = layer.train_rounding(originals, options.keeps_zeros);
+      add(rounding.levels, options.level_rate, groups);
+      add(rounding.runs, options.run_rate, groups);
+    }
     adam_ = std::make_unique<torch::optim::Adam>(groups, torch::optim::AdamOptions(options.scale_rate));
   }
 

@@ -24,8 +24,11 @@ struct LayerText {
   Read inputs, wanted;
 };
 
+// Levels that are trained for less are left where a few steps have shaken them: worse than they were.
+inline constexpr size_t kLevelEpochs = 3;
+
 struct LayerTrainingOptions {
-  size_t n_epochs = 3;
+  size_t n_epochs = 3;         // fewer than kLevelEpochs: levels and whole numbers of runs stay
   size_t n_batch_windows = 2;  // of a step
   // Of the windows, the last ones, which are not trained on: they tell whether it has helped.
   size_t n_held_windows = 8;

@@ -16,6 +16,11 @@
 
 namespace edgellm {
 
+// What training a layer takes at most.
+constexpr uint64_t layer_training_bytes(uint64_t n_weights) {
+  return 30 * n_weights;
+}
+
 struct CompensationOptions {
   // Where the encoded tensors go, under the names that a CandidateStore on this folder looks for; made if
   // missing. What a stopped run finished in it is not done again, so it must belong to this source, plan and
@@ -28,7 +33,7 @@ struct CompensationOptions {
   bool weigh_tokens = false;
   // Times that each layer is then trained on its grid over the same text, before the next one is rounded
   // (compress/train/layer_training.h); the last eighth of the windows is kept from both and judges it. On top
-  // come some 30 bytes a weight of a layer.
+  // come layer_training_bytes() of the layer's weights.
   size_t n_layer_epochs = 0;
   // Bytes of the calibration's layer, states and intermediate values; 0: none. The statistics of a matrix and
   // the solver come on top: about 16 bytes a pair of its columns, and as many a weight.

@@ -52,6 +52,14 @@ constexpr size_t n_held_windows(size_t n_windows) {
   return n_windows / 8 < 2 ? 2 : n_windows / 8;
 }
 
+// Of the windows those to round on with feedback before that (compensate_tensors): what judges the training
+// must be as new to the rounding. Where layers are trained too, it keeps the same windows apart itself.
+inline std::span<const std::vector<Token>> windows_before_training(
+    std::span<const std::vector<Token>> windows, size_t n_layer_epochs, size_t n_training_epochs) {
+  if (n_layer_epochs || !n_training_epochs) return windows;
+  return windows.first(windows.size() - n_held_windows(windows.size()));
+}
+
 // windows: of one length. Norms and biases that are not F32 stay as they are. Errors: fewer than 8 windows,
 // out of memory or disk, "interrupted"; what was finished stays. Also where LibTorch is not linked.
 Result<GridTraining> train_tensors(std::shared_ptr<const GgufFile> source, const QuantizationPlan& plan,

@@ -1,5 +1,6 @@
 // quantize --method gptq, and the efforts of fit that use it.
 #include <algorithm>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "core/model_file/gguf.h"
@@ -115,6 +116,15 @@ TEST_F(Gptq, FitOfBestEffortAlsoJudgesItTrained) {
   auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
   ASSERT_TRUE(report.contains("training"));
   EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+  const auto layers = report["compensation"]["layers"];
+  ASSERT_EQ(layers.size(), 4u);
+  EXPECT_NE(outcome.out.find("layers trained: "), std::string::npos) << outcome.out;
+  // What judges the layers and the whole is the same, and new to the rounding.
+  const int n_windows =
+      report["calibration"]["windows"].get<int>() - report["calibration"]["verify_windows"].get<int>();
+  const int n_compressed = std::min(n_windows, 64);
+  EXPECT_EQ(report["compensation"]["tokens"].get<int>() / report["calibration"]["window_tokens"].get<int>(),
+            n_compressed - std::max(n_compressed / 8, 2));
   double least = 1e300;
   bool is_trained = false;
   for (const auto& plan : report["verified"]) {
@@ -163,6 +173,13 @@ TEST_F(Gptq, FitOfBestEffortCompensatesAndTrainsWhatIsLeftOfTheLayers) {
   for (const auto& tensor : report["compensation"]["tensors"])
     EXPECT_TRUE(planned.contains(tensor["name"])) << tensor;
   EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+  for (const auto& layer : report["compensation"]["layers"]) {
+    EXPECT_FALSE(std::ranges::count(report["dropped_layers"], layer["layer"])) << layer;
+    for (const auto& name : layer["changed"])
+      EXPECT_TRUE(name.get<std::string>().starts_with(fmt::format("blk.{}.", layer["layer"].get<int>())))
+          << layer;
+  }
+  EXPECT_FALSE(report["compensation"]["layers"].empty());
   EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
 }
 

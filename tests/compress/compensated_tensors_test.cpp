@@ -258,7 +258,7 @@ TEST_F(CompensatedTensors, OfARunThatWasStoppedAnywhereAreThoseOfOneThatWasNot) 
 TEST_F(CompensatedTensors, OfTrainedLayersAreTheSameAfterStopsToo) {
   use(kQwen2, TensorType::Q4_0);
   windows_ = tiny::random_windows(40, kTokens, kQwen2.n_vocabulary);
-  n_layer_epochs_ = 2;
+  n_layer_epochs_ = 3;
   expect_the_same_after_stops();
 }
 

@@ -39,7 +39,7 @@ class LayerTrainingTest : public testing::Test {
     return grid;
   }
 
-  Result<LayerTrainingResult> train(GridLayer& grid, size_t n_windows = kWindows) {
+  Result<LayerTrainingResult> train(GridLayer& grid, size_t n_windows = kWindows, size_t n_epochs = 3) {
     LayerText text;
     text.n_windows = n_windows;
     auto part = [](const at::Tensor& all) {
@@ -50,6 +50,7 @@ class LayerTrainingTest : public testing::Test {
     text.inputs = part(inputs_), text.wanted = part(wanted_);
     LayerTrainingOptions options;
     options.n_held_windows = kHeld;
+    options.n_epochs = n_epochs;
     return train_layer(grid, originals_, text, positions_, options);
   }
 
@@ -88,6 +89,24 @@ TEST_F(LayerTrainingTest, IsNearerOnTextItWasNotTrainedOn) {
     EXPECT_LT(done->held_after, error);
     EXPECT_NEAR(done->held_after, held_error(grid), 1e-5 * error);
     EXPECT_NE(bytes_of(grid), before);
+  }
+}
+
+TEST_F(LayerTrainingTest, InFewEpochsMovesScalesAlone) {
+  const size_t n_block_bytes = info(TensorType::Q4_0).n_bytes_per_block;
+  for (size_t n_epochs : {kLevelEpochs - 1, kLevelEpochs}) {
+    GridLayer grid = rounded(TensorType::Q4_0);
+    const auto before = bytes_of(grid);
+    auto done = train(grid, kWindows, n_epochs);
+    ASSERT_TRUE(done.ok()) << done.error().message;
+    ASSERT_GT(done->best_epoch, 0u);
+    const auto after = bytes_of(grid);
+    size_t n_scales = 0, n_levels = 0;
+    for (size_t matrix = 0; matrix < after.size(); ++matrix)
+      for (size_t i = 0; i < after[matrix].size(); ++i)
+        (i % n_block_bytes < sizeof(uint16_t) ? n_scales : n_levels) += after[matrix][i] != before[matrix][i];
+    EXPECT_GT(n_scales, 0u);
+    EXPECT_EQ(n_levels > 0, n_epochs >= kLevelEpochs);
   }
 }
 
