@@ -105,10 +105,11 @@ class Drawing {
       // An answer that ends at once still counts a little, so that a broken model cannot keep us here for
       // ever.
       draw.n_tokens = std::max<size_t>(answer.n_prompt_tokens + answer.tokens.size(), 8);
-      meter.add(double(draw.n_tokens));
+      meter.add(double(draw.n_tokens) - double(std::min(answer.tokens.size(), draw.n_tokens)));
       return keep(number, draw);
     };
     GenerateManyOptions options;
+    options.on_step = [&](size_t n) { meter.add(double(n)); };
     options.n_context = kTokensPerDraw + 256;
     EDGELLM_RETURN_IF_ERROR(generate_many(
         decoder_, tokenizer_, options, [&] { return next_request(); }, on_answer));
@@ -184,8 +185,10 @@ Result<CalibrationText> draw_calibration_text(std::shared_ptr<const GgufFile> so
                                               const Progress& progress) {
   EDGELLM_ASSIGN_OR_RETURN(
       std::unique_ptr<Decoder> decoder,
-      Decoder::load(std::move(source),
-                    {.n_threads = wanted.n_threads, .n_logit_rows = 16, .batch_invariant = true}));
+      Decoder::load(std::move(source), {.n_threads = wanted.n_threads,
+                                        .n_logit_rows = 16,
+                                        .batch_invariant = true,
+                                        .gives_back_weights = wanted.gives_back_weights}));
   if (wanted.weights) EDGELLM_RETURN_IF_ERROR(wanted.weights(*decoder));
   EDGELLM_ASSIGN_OR_RETURN(
       std::string text,

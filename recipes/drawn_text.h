@@ -29,6 +29,7 @@ struct DrawnText {
   size_t fewest_windows = 12;
   std::filesystem::path log;  // as of draw_text
   size_t n_threads = 0;
+  bool gives_back_weights = false;  // as of DecoderOptions
   // Gives the decoder other weights before it draws; empty: the source's.
   std::function<Status(Decoder&)> weights = {};
 };

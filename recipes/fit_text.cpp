@@ -7,9 +7,12 @@ namespace edgellm {
 Result<CalibrationText> fit_text(const FitModel& model, const Tokenizer& tokenizer, const FitEffort& effort,
                                  size_t fewest_windows, const std::filesystem::path& folder,
                                  ThreadPool& threads, const Progress& progress) {
-  DrawnText wanted = {n_drawn_windows(effort, model.source->n_file_bytes()), effort.n_window_tokens,
-                      fewest_windows, folder / (is_large(model) ? "drawn-in-q8_0.jsonl" : "drawn.jsonl"),
-                      threads.n_threads()};
+  DrawnText wanted = {n_drawn_windows(effort, model.source->n_file_bytes()),
+                      effort.n_window_tokens,
+                      fewest_windows,
+                      folder / (is_large(model) ? "drawn-in-q8_0.jsonl" : "drawn.jsonl"),
+                      threads.n_threads(),
+                      is_large(model)};
   CandidateStore plain(folder / "stand-in", *model.source, nullptr, threads);
   if (is_large(model))
     wanted.weights = [&](Decoder& decoder) -> Status {

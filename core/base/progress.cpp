@@ -41,7 +41,7 @@ void ProgressMeter::report(const std::string& note, bool always) {
   r.fraction = n_items_ > 0 ? std::min(1.0, n_done_ / n_items_) : 1.0;
   r.seconds_spent = now - started_;
   double done_here = n_done_ - n_done_before_;
-  r.seconds_left = done_here > 0 ? r.seconds_spent * (n_items_ - n_done_) / done_here : -1;
+  r.seconds_left = done_here > 0 ? r.seconds_spent * std::max(0.0, n_items_ - n_done_) / done_here : -1;
   progress_(r);
 }
 

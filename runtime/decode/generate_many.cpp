@@ -54,6 +54,7 @@ class ManyGenerations {
             stepping_[i]->take(logits);
             return Status();
           }));
+      if (options.on_step) options.on_step(steps_.size());
     }
   }
 

@@ -21,6 +21,8 @@ struct GenerateManyOptions {
   size_t n_at_once = 16;
   size_t n_context = 0;  // of each answer, prompt included; 0: the default of a session
   KvType kv_type = KvType::f16;
+  // After every step, for progress: how many answers got a token.
+  std::function<void(size_t n_tokens)> on_step = {};
 };
 
 // The next request, numbered from 0 in the order of the calls; nothing when there is none for now. Asked

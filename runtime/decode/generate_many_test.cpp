@@ -88,6 +88,30 @@ TEST_F(GenerateMany, RequestsThatComeLaterAreServedToo) {
   EXPECT_EQ(answered, 2u);
 }
 
+TEST_F(GenerateMany, StepsTellHowManyAnswersGoOn) {
+  constexpr size_t kRequests = 9;
+  size_t asked = 0, n_stepped = 0, n_answered = 0, most = 0;
+  ASSERT_TRUE(generate_many(
+                  *decoder_, tokenizer_,
+                  {.n_at_once = 4,
+                   .n_context = 32,
+                   .on_step =
+                       [&](size_t n) {
+                         n_stepped += n;
+                         most = std::max(most, n);
+                       }},
+                  [&]() { return asked < kRequests ? std::optional(request(asked++)) : std::nullopt; },
+                  [&](size_t, Generation answer) {
+                    n_answered += answer.tokens.size();
+                    return Status();
+                  })
+                  .ok());
+  EXPECT_EQ(most, 4u);
+  // The first token of an answer comes of its prompt; what ends it is not part of it.
+  EXPECT_GE(n_stepped + kRequests, n_answered);
+  EXPECT_LE(n_stepped, n_answered + kRequests);
+}
+
 TEST_F(GenerateMany, BadPromptsTheSinksErrorAndInterruptsEndIt) {
   auto once = [](GenerationRequest r) {
     return
