@@ -100,6 +100,7 @@ class FitRun {
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(model_->source->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     EDGELLM_ASSIGN_OR_RETURN(model_->candidates, list_candidates(*model_->source, Codebooks::none));
+    effort_ = effort_for_size(effort_, model_->source->n_file_bytes());
     EDGELLM_RETURN_IF_ERROR(check_weights(*model_->source, threads_, progress_));
     EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_files(model_->source->paths()));
     return {};
@@ -295,6 +296,12 @@ class FitRun {
   // all of them are encoded and measured.
   Status choose_shape() {
     if (!options_.drop_layers) return {};
+    if (!effort_.leaves_out) {
+      EDGELLM_ASSIGN_OR_RETURN(
+          const uint64_t smallest_whole,
+          smallest_budget(*model_->source, model_->candidates, false, budget_->lookup(), kv_type_));
+      if (smallest_whole <= weight_bytes_) return {};
+    }
     clock_.begin("choosing what to leave out");
     const auto path = work_->file(fmt::format("shape-{}.json", search_key()));
     if (auto known = read_json<nlohmann::json>(path))
@@ -366,6 +373,7 @@ class FitRun {
     input.evolution.n_generations = effort_.n_generations;
     input.evolution.n_offspring = effort_.n_offspring;
     input.evolution.patience = effort_.patience;
+    input.n_presets = effort_.n_presets;
     input.checkpoint = model_->folder / fmt::format("search-{}.json", search_key());
     input.log = model_->folder /
                 fmt::format("measured-{}-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify, parts_.n_search);

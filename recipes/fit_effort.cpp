@@ -21,6 +21,17 @@ Result<FitEffort> fit_effort(std::string_view name) {
   return Error{fmt::format("unknown effort {}: fast, balanced or best", name)};
 }
 
+FitEffort effort_for_size(FitEffort effort, uint64_t n_model_bytes) {
+  if (n_model_bytes <= kLargeModelBytes || effort.n_compensation_windows) return effort;
+  effort.n_window_tokens = 128;
+  effort.n_error_rows = 64;
+  effort.n_generations = 1;
+  effort.n_offspring = 4;
+  effort.n_presets = 1;
+  effort.leaves_out = false;
+  return effort;
+}
+
 size_t n_drawn_windows(const FitEffort& effort, uint64_t n_model_bytes) {
   // Large models get less text: drawing costs them minutes.
   const size_t n = n_model_bytes > kLargeModelBytes ? 24 : 48;

@@ -20,7 +20,10 @@ struct FitEffort {
   size_t n_error_rows = 256;          // per tensor, for rounding errors
   size_t n_generations = 3;
   size_t n_offspring = 6;
-  size_t patience = 1;  // generations of little gain before the evolution ends
+  size_t patience = 1;   // generations of little gain before the evolution ends
+  size_t n_presets = 2;  // that are measured beside the searched plan
+  // Whether parts are left out where that is better; otherwise only where nothing fits with all of them.
+  bool leaves_out = true;
   // Whether plans are made of codebook types too (recipes/tensor_costs.h); otherwise only where the others do
   // not fit.
   bool codebooks = false;
@@ -33,6 +36,8 @@ struct FitEffort {
   // Times that the best encoding is then trained, all layers together, over the same windows
   // (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
+
+  bool operator==(const FitEffort&) const = default;
 };
 
 // Where a fit trains at all.
@@ -46,6 +51,10 @@ Result<FitEffort> fit_effort(std::string_view name);
 // Models whose file is larger get less text, are drawn from in their stand-in, and computed with one layer's
 // pages at a time.
 inline constexpr uint64_t kLargeModelBytes = uint64_t{4} << 30;
+
+// What it comes down to for a model of this size: a large one's fast fit is to end within two hours on two
+// cores, and to leave no second copy of the model on the disk.
+FitEffort effort_for_size(FitEffort effort, uint64_t n_model_bytes);
 
 // Windows that a model of this size writes where no text is given.
 size_t n_drawn_windows(const FitEffort& effort, uint64_t n_model_bytes);

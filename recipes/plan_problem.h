@@ -40,6 +40,7 @@ struct PlanSearchInput {
   TextWindows little_text, all_text;  // of fidelity 0 and 1; little_text is the beginning of all_text
   const ReferenceLogits* reference = nullptr;  // on all_text
   EvolutionOptions evolution;
+  size_t n_presets = 2;              // measured: the best by predicted harm of those that fit
   std::filesystem::path checkpoint;  // where a stopped search goes on from; a damaged one is begun anew
   // What plans were measured to have on all_text with this cache, so that none is measured twice
   // (recipes/measure_log.h). Empty: nothing is kept.

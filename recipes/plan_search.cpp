@@ -12,7 +12,6 @@
 namespace edgellm {
 namespace {
 
-constexpr size_t kBestPresets = 2;  // of those that fit
 // Of the start's predicted harm: a preset beyond it is not encoded to be measured, for what is predicted is
 // right to a quarter or so.
 constexpr double kHopeless = 2;
@@ -138,7 +137,7 @@ class Search {
     }
     std::stable_sort(rivals.begin(), rivals.end(),
                      [](const Rival& a, const Rival& b) { return a.predicted < b.predicted; });
-    rivals.resize(std::min(rivals.size(), kBestPresets));
+    rivals.resize(std::min(rivals.size(), input_.n_presets));
     for (const Rival& rival : rivals) {
       if (rival.predicted <= kHopeless * predicted_harm_) continue;
       EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*input_.source, rival.plan));

@@ -1,4 +1,6 @@
 // What fit takes, and what it makes of the folder it works in.
+#include "recipes/fit.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -157,6 +159,23 @@ TEST_F(Fit, PartsThatAddNothingMakeRoomForOthers) {
   auto kept = nlohmann::json::parse(contents(at("kept.gguf.json")));
   EXPECT_TRUE(kept["dropped_layers"].empty() && kept["dropped_attention"].empty());
   EXPECT_GT(kept["after"]["mean_kl"], report["after"]["mean_kl"]);
+}
+
+TEST_F(Fit, OfALargeModelLeavesOutOnlyWhatDoesNotFit) {
+  write_idle_model(at("idle.gguf"));
+  FitOptions options;
+  options.model = at("idle.gguf");
+  options.output = at("out.gguf");
+  options.calibrate = {at("text.txt")};
+  options.n_context = 64;
+  options.program = program_;
+  options.effort.leaves_out = false;
+  for (uint64_t n_bytes : {500'000, 125'000}) {
+    options.size_bytes = n_bytes;
+    auto report = edgellm::fit(options, {});
+    ASSERT_TRUE(report.ok()) << report.error().message;
+    EXPECT_EQ((*report)["dropped_layers"].empty(), n_bytes == 500'000) << (*report)["dropped_layers"];
+  }
 }
 
 TEST_F(Fit, ATimeIsSpentOnWhatItIsEnoughFor) {
