@@ -5,7 +5,7 @@
 namespace edgellm {
 
 std::vector<std::string> Compensation::changed() const {
-  std::vector<std::string> all;
+  std::vector<std::string> all = scaled;
   for (const TrainedLayer& layer : layers) all.insert(all.end(), layer.changed.begin(), layer.changed.end());
   return all;
 }

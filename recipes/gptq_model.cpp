@@ -8,6 +8,7 @@
 #include "core/base/output_file.h"
 #include "recipes/calibration_text.h"
 #include "recipes/compensation_report.h"
+#include "recipes/compress/awq_tensors.h"
 #include "recipes/compress/trained_tensors.h"
 #include "recipes/drawn_text.h"
 #include "recipes/fit_work.h"
@@ -60,7 +61,8 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   text.windows.resize(std::min(text.windows.size(), options.n_windows));
   EDGELLM_RETURN_IF_ERROR(work.enter_text(
       hash_text(fmt::format("{} {} {} {} {} {}", plan_hash(plan), text.hash, text.windows.size(),
-                            options.damping, options.weigh_tokens, options.n_layer_epochs))));
+                            options.damping, options.weigh_tokens, options.n_layer_epochs) +
+                (options.is_awq ? " awq" : ""))));
 
   CompensationOptions compensation;
   compensation.folder = work.file(options.n_training_epochs ? "tensors-to-train" : "tensors");
@@ -70,7 +72,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   compensation.memory_limit = options.memory_limit;
   compensation.device = options.device;
   compensation.n_threads = options.n_threads;
-  auto compensated = compensate_tensors(
+  auto compensated = (options.is_awq ? awq_tensors : compensate_tensors)(
       source, plan, windows_before_training(text.windows, options.n_layer_epochs, options.n_training_epochs),
       compensation, progress);
   if (!compensated.ok()) {
@@ -109,7 +111,7 @@ Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> sourc
   EDGELLM_ASSIGN_OR_RETURN(uint64_t n_bytes, planned_file_bytes(*source, plan));
   nlohmann::json report = {{"schema", 1},
                            {"command", "quantize"},
-                           {"method", "gptq"},
+                           {"method", options.is_awq ? "awq" : "gptq"},
                            {"model_hash", model_hash},
                            {"output", options.output.string()},
                            {"file_bytes", n_bytes},

@@ -1,4 +1,4 @@
-// edgellm quantize --method gptq: a whole model rounded so that the outputs of its layers are met.
+// edgellm quantize --method gptq and awq: a whole model rounded so that the outputs of its layers are met.
 #pragma once
 
 #include <filesystem>
@@ -16,6 +16,7 @@
 namespace edgellm {
 
 struct GptqModelOptions {
+  bool is_awq = false;  // scaled before rounding instead (recipes/compress/awq_tensors.h)
   std::filesystem::path output;
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
   size_t n_windows = 128;                        // of calibration; fewer where the text has no more

@@ -35,6 +35,7 @@ std::string description_of(const Options& o) {
 Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& plan,
                   const ImportanceMatrix* importance) {
   GptqModelOptions options = o.gptq;
+  options.is_awq = o.method == "awq";
   options.output = o.output;
   options.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
   options.work = o.work;
@@ -47,8 +48,8 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
                                                importance, options, terminal_progress()));
   report["model"] = o.model;
   fmt::print(stderr,
-             "GPTQ: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
-             report["mean_error_ratio"].get<double>());
+             "{}: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
+             options.is_awq ? "AWQ" : "GPTQ", report["mean_error_ratio"].get<double>());
   if (report.contains("layers") && !report["layers"].empty())
     fmt::print(stderr, "{}", trained_layers_text(report["layers"]));
   if (report.contains("training")) {
@@ -64,12 +65,16 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
 }
 
 Status check_method(const Options& o, const CLI::App& gptq) {
-  if (o.method == "gptq") {
-    EDGELLM_RETURN_IF_ERROR(need_torch("'edgellm quantize --method gptq'"));
+  const bool is_awq = o.method == "awq";
+  if (is_awq || o.method == "gptq") {
+    EDGELLM_RETURN_IF_ERROR(need_torch(fmt::format("'edgellm quantize --method {}'", o.method)));
+    for (const char* name : {"--damping", "--weigh-tokens", "--train-layers", "--device"})
+      if (is_awq && gptq.get_option(name)->count())
+        return Error{fmt::format("{} goes with --method gptq", name)};
     return check_torch_device(o.gptq.device);
   }
   for (const CLI::Option* option : gptq.get_options())
-    if (option->count()) return Error{fmt::format("{} goes with --method gptq", option->get_name())};
+    if (option->count()) return Error{fmt::format("{} goes with --method gptq or awq", option->get_name())};
   return {};
 }
 
@@ -98,8 +103,8 @@ Status quantize(const Options& o) {
   const uint64_t n_source_bytes = source.n_file_bytes();
   const ImportanceMatrix* weights = o.importance.empty() ? nullptr : &importance;
   EDGELLM_RETURN_IF_ERROR(
-      o.method == "gptq" ? write_gptq(o, std::move(source), plan, weights)
-                         : quantize_model(source, plan, weights, o.output, threads, terminal_progress()));
+      o.method != "nearest" ? write_gptq(o, std::move(source), plan, weights)
+                            : quantize_model(source, plan, weights, o.output, threads, terminal_progress()));
   fmt::print(stderr, "{}: {} -> {} ({}) in {:.1f} s\n", o.output, byte_size_text(n_source_bytes),
              byte_size_text(n_bytes), description_of(o), monotonic_seconds() - started);
   return {};
@@ -129,13 +134,15 @@ void add_quantize(CLI::App& app, Status& status) {
       ->add_option(
           "--method", o->method,
           "nearest: each weight to the nearest level; gptq: so that the outputs of the layers are met, "
-          "on text that goes through the model (needs LibTorch, takes minutes to hours)")
-      ->check(CLI::IsMember({"nearest", "gptq"}))
+          "on text that goes through the model (needs LibTorch, takes minutes to hours); awq: columns of "
+          "large "
+          "inputs are scaled up first, and what gives these inputs down (needs LibTorch too, takes minutes)")
+      ->check(CLI::IsMember({"nearest", "gptq", "awq"}))
       ->capture_default_str();
   command->add_flag("--drop-mask", o->drop_mask,
                     "let weights that 'edgellm prune' set to zero one by one take other values, where a type "
                     "holds no exact zero");
-  auto* gptq = command->add_option_group("GPTQ");
+  auto* gptq = command->add_option_group("GPTQ and AWQ");
   gptq->add_option("--calibrate", o->calibrate, "text files (default: text drawn from the model itself)");
   gptq->add_option("--windows", o->gptq.n_windows, "windows of text that are used")
       ->check(CLI::Range(8, 1 << 20))
@@ -181,6 +188,7 @@ void add_quantize(CLI::App& app, Status& status) {
       "  edgellm quantize model-f16.gguf --type Q3_K_M --importance importance.gguf -o model-q3.gguf\n"
       "  edgellm quantize model-f16.gguf --type Q3_K_M --method gptq --calibrate text.txt -o model-q3.gguf\n"
       "  edgellm quantize model-f16.gguf --type Q2_K --method gptq --train-epochs 2 -o model-q2.gguf\n"
+      "  edgellm quantize model-f16.gguf --type Q4_0 --method awq --calibrate text.txt -o model-q4.gguf\n"
       "  edgellm quantize model-f16.gguf --types my-types.txt --type Q4_K_M -o model-mixed.gguf\n"
       "  edgellm quantize model-f16.gguf --types model-2gb.gguf.json -o model-again.gguf");
   command->callback([o, gptq, &status] {

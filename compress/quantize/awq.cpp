@@ -24,22 +24,21 @@ double output_error(const at::Tensor& difference, const at::Tensor& second_momen
 
 }  // namespace
 
-Result<AwqScales> search_awq_scales(std::span<const at::Tensor> matrices, const AwqInput& input,
-                                    const RoundMatrix& round, int n_steps) {
+Result<AwqScales> search_awq_scales(std::span<const AwqMatrix> matrices, const AwqInput& input, int n_steps) {
   int64_t n_columns = input.mean_magnitude.numel(), n_outputs = 0;
-  for (const at::Tensor& matrix : matrices) {
-    if (matrix.size(1) != n_columns || input.second_moments.size(0) != n_columns)
+  for (const auto& [weights, round] : matrices) {
+    if (weights.size(1) != n_columns || input.second_moments.size(0) != n_columns)
       return Error{
-          fmt::format("awq: weights of {} columns, but statistics of {} inputs", matrix.size(1), n_columns)};
-    n_outputs += matrix.size(0);
+          fmt::format("awq: weights of {} columns, but statistics of {} inputs", weights.size(1), n_columns)};
+    n_outputs += weights.size(0);
   }
   AwqScales best;
   best.error = std::numeric_limits<double>::infinity();
   for (int step = 0; step < n_steps; ++step) {
     double ratio = double(step) / n_steps, error = 0;
     at::Tensor scales = scales_of(input.mean_magnitude, ratio);
-    for (const at::Tensor& matrix : matrices)
-      error += output_error(round(scale_columns(matrix, scales)) / scales - matrix, input.second_moments);
+    for (const auto& [weights, round] : matrices)
+      error += output_error(round(scale_columns(weights, scales)) / scales - weights, input.second_moments);
     error /= input.n_tokens * double(n_outputs);
     best.errors.push_back(error);
     if (!(error < best.error)) continue;

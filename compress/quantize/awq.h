@@ -16,6 +16,11 @@ namespace edgellm {
 // decoded again.
 using RoundMatrix = std::function<at::Tensor(const at::Tensor& weights)>;
 
+struct AwqMatrix {
+  at::Tensor weights;  // [n_rows, n_columns]
+  RoundMatrix round;
+};
+
 // Of the inputs x that one or several matrices share.
 struct AwqInput {
   at::Tensor mean_magnitude;  // [n_columns], mean |x|
@@ -35,8 +40,8 @@ struct AwqScales {
 // instead, which for several matrices (q, k, v; gate, up) is another measure. Second moments are all that is
 // needed of the inputs: |x (W - Q)^T|^2 summed over tokens is the trace of (W - Q) H (W - Q)^T. Error for
 // inputs that are not finite, or shapes that do not fit.
-Result<AwqScales> search_awq_scales(std::span<const at::Tensor> matrices, const AwqInput& input,
-                                    const RoundMatrix& round, int n_steps = 20);
+Result<AwqScales> search_awq_scales(std::span<const AwqMatrix> matrices, const AwqInput& input,
+                                    int n_steps = 20);
 
 // Largest magnitudes to clip the groups of n_group neighbours to, [n_rows, n_columns / n_group]: of 1, 0.95,
 // ... 0.55 of the group's largest that with the least error of the group's own part of the output.

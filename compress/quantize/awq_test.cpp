@@ -35,7 +35,7 @@ TEST(Awq, FindsTheOfficialProgramsScales) {
   AwqInput input = statistics_of(layer.inputs);
   EXPECT_TRUE(at::allclose(input.mean_magnitude, golden::load("awq_act_scale"), 1e-6, 0));
   for (const Recorded& r : kRecorded) {
-    auto found = search_awq_scales({{layer.weights}}, input, uniform(r.n_bits, r.n_group));
+    auto found = search_awq_scales({{{layer.weights, uniform(r.n_bits, r.n_group)}}}, input);
     ASSERT_TRUE(found.ok()) << found.error().message;
     EXPECT_NEAR(found->ratio, r.ratio, 1e-9) << r.name;
     EXPECT_NEAR(found->error, r.error, 1e-5 * r.error) << r.name;
@@ -93,13 +93,14 @@ TEST(Awq, BeforeRoundingTheModelComputesTheSame) {
 TEST(Awq, IsNeverWorseThanWithoutScales) {
   golden::Layer layer = golden::random_layer(24, 64, 256, 6);
   golden::Layer other = golden::random_layer(8, 64, 1, 7);
-  std::array<at::Tensor, 2> matrices = {layer.weights, other.weights};
-  auto found = search_awq_scales(matrices, statistics_of(layer.inputs), uniform(3, 32));
+  // Each in its own grid.
+  std::array<AwqMatrix, 2> matrices = {{{layer.weights, uniform(3, 32)}, {other.weights, uniform(4, 32)}}};
+  auto found = search_awq_scales(matrices, statistics_of(layer.inputs));
   ASSERT_TRUE(found.ok());
   EXPECT_LT(found->error, found->errors[0]);  // large inputs are there to gain from
   double sum = 0;
-  for (const at::Tensor& m : matrices)
-    sum += layer.inputs.mm((round_to_uniform_grid(m, 3, 32) - m).t()).square().sum().item<double>();
+  for (const auto& [m, round] : matrices)
+    sum += layer.inputs.mm((round(m) - m).t()).square().sum().item<double>();
   EXPECT_NEAR(found->errors[0], sum / (256 * 32), 1e-4 * found->errors[0]);
 }
 
@@ -121,9 +122,9 @@ TEST(AwqClip, LeavesNoGroupWorse) {
 TEST(Awq, RefusesWhatDoesNotFit) {
   golden::Layer layer = golden::random_layer(8, 32, 64, 9);
   AwqInput input = statistics_of(layer.inputs);
-  EXPECT_FALSE(search_awq_scales({{at::ones({8, 16})}}, input, uniform(4, 16)).ok());
+  EXPECT_FALSE(search_awq_scales({{{at::ones({8, 16}), uniform(4, 16)}}}, input).ok());
   input.second_moments = at::full({32, 32}, NAN);
-  EXPECT_FALSE(search_awq_scales({{layer.weights}}, input, uniform(4, 32)).ok());
+  EXPECT_FALSE(search_awq_scales({{{layer.weights, uniform(4, 32)}}}, input).ok());
 }
 
 }  // namespace

@@ -16,10 +16,10 @@
 #include "core/blocks/exact_zero.h"
 #include "recipes/candidate_store.h"
 #include "recipes/compensation_report.h"
+#include "recipes/compress/planned_matrices.h"
 #include "recipes/compress/trained_layer.h"
 #include "recipes/compress/trained_tensors.h"
 #include "recipes/pruned_weights.h"
-#include "recipes/role_tensor.h"
 
 namespace edgellm {
 namespace {
@@ -67,6 +67,7 @@ class CompensationRun {
     // In float on every device: weights in bfloat16 would not be those that are to be met.
     EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
+    matrices_.emplace(*source_, model_->hyperparameters(), plan_);
     if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());
     Compensation found;
     for (auto& [name, tensor] : known_.tensors) found.tensors.push_back(tensor);
@@ -79,20 +80,15 @@ class CompensationRun {
   // Whether an earlier run came to its end.
   bool is_finished() const {
     auto is_stored = [&](const GgufTensor* tensor) {
-      if (!tensor) return true;
-      const TensorType type = plan_.types.at(tensor->name);
-      auto n_bytes = tensor_bytes({tensor->name, type, tensor->dimensions});
-      std::error_code code;
-      return known_.tensors.contains(tensor->name) && n_bytes.ok() &&
-             std::filesystem::file_size(CandidateStore::path_of(options_.folder, tensor->name, type), code) ==
-                 *n_bytes;
+      return !tensor || (known_.tensors.contains(tensor->name) &&
+                         PlannedMatrices::is_stored(options_.folder, *tensor, matrices_->type_of(*tensor)));
     };
     for (uint32_t layer = 0; layer < model_->n_layers(); ++layer) {
       for (TensorRole role : layer_matrix_roles())
-        if (!is_stored(tensor_to_round(role, layer))) return false;
+        if (!is_stored(matrices_->of_layer(role, layer))) return false;
       if (is_trained(layer) && !is_training_stored(layer)) return false;
     }
-    return is_stored(head_to_round());
+    return is_stored(matrices_->head());
   }
 
   bool is_training_stored(uint32_t layer) const {
@@ -100,21 +96,19 @@ class CompensationRun {
     return known != known_.layers.end() &&
            std::ranges::all_of(known->second.changed, [&](const std::string& name) {
              const GgufTensor& tensor = *source_->find(name);
-             std::error_code code;
-             return std::filesystem::file_size(CandidateStore::path_of(options_.folder, name, tensor.type),
-                                               code) == tensor.data.size();
+             return PlannedMatrices::is_stored(options_.folder, tensor, tensor.type);
            });
   }
 
   size_t n_held() const { return options_.n_layer_epochs ? n_held_windows(windows_.size()) : 0; }
 
   bool is_trained(uint32_t layer) const {
-    auto is_rounded = [&](TensorRole role) { return tensor_to_round(role, layer) != nullptr; };
+    auto is_rounded = [&](TensorRole role) { return matrices_->of_layer(role, layer) != nullptr; };
     return options_.n_layer_epochs && std::ranges::any_of(layer_matrix_roles(), is_rounded);
   }
 
   Status round_all() {
-    const GgufTensor* head = head_to_round();
+    const GgufTensor* head = matrices_->head();
     CalibrationOptions calibration;
     calibration.roles = {};
     calibration.keep_original = options_.n_layer_epochs > 0;
@@ -168,9 +162,9 @@ class CompensationRun {
     double n_weights = 0, n_done = 0;
     for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
       for (TensorRole role : layer_matrix_roles())
-        if (const GgufTensor* tensor = tensor_to_round(role, layer))
+        if (const GgufTensor* tensor = matrices_->of_layer(role, layer))
           (layer < first_layer ? n_done : n_weights) += (1 + training_share()) * double(tensor->n_values());
-    if (const GgufTensor* head = head_to_round()) n_weights += double(head->n_values());
+    if (const GgufTensor* head = matrices_->head()) n_weights += double(head->n_values());
     meter_.emplace(progress_, "rounding with feedback", n_weights + n_done, n_done);
   }
 
@@ -178,22 +172,6 @@ class CompensationRun {
   double training_share() const { return kEpochShare * double(options_.n_layer_epochs); }
 
   double damping() const { return options_.damping > 0 ? options_.damping : kGptqDamping; }
-
-  // Null where there is none or it stays as it is.
-  const GgufTensor* with_new_type(const GgufTensor* tensor) const {
-    if (!tensor) return nullptr;
-    auto planned = plan_.types.find(tensor->name);
-    return planned == plan_.types.end() || planned->second == tensor->type ? nullptr : tensor;
-  }
-
-  const GgufTensor* tensor_to_round(TensorRole role, uint32_t layer) const {
-    if (plan_.dropped_layers.contains(layer)) return nullptr;
-    return with_new_type(find_tensor(*source_, model_->hyperparameters(), role, layer));
-  }
-
-  const GgufTensor* head_to_round() const {
-    return with_new_type(source_->find(has_tied_embedding(*source_) ? "token_embd.weight" : "output.weight"));
-  }
 
   Status round_layer(LayerCalibration& calibration) {
     TorchLayer& layer = calibration.layer();
@@ -224,7 +202,7 @@ class CompensationRun {
                           n_held()};
     double n_weights = 0;
     for (TensorRole role : layer_matrix_roles()) {
-      const GgufTensor* tensor = tensor_to_round(role, calibration.number());
+      const GgufTensor* tensor = matrices_->of_layer(role, calibration.number());
       if (!tensor || !original.parameter(role).defined()) continue;
       n_weights += double(tensor->n_values());
       layer.rounded[role] = *tensor;
@@ -259,7 +237,7 @@ class CompensationRun {
     TorchLayer& layer = calibration.layer();
     std::vector<std::pair<TensorRole, const GgufTensor*>> matrices;
     for (TensorRole role : roles)
-      if (const GgufTensor* tensor = tensor_to_round(role, layer.number()))
+      if (const GgufTensor* tensor = matrices_->of_layer(role, layer.number()))
         if (layer.parameter(role).defined()) matrices.emplace_back(role, tensor);
     if (matrices.empty()) return {};
     std::optional<ErrorFactor> factor;
@@ -349,6 +327,7 @@ class CompensationRun {
   const Progress& progress_;
   GptqOptions gptq_;
   std::unique_ptr<TorchModel> model_;
+  std::optional<PlannedMatrices> matrices_;
   FinishedWork known_;
   std::optional<ProgressMeter> meter_;
 };

@@ -65,6 +65,7 @@ struct TrainedLayer {
 struct Compensation {
   std::vector<CompensatedTensor> tensors;  // those of earlier runs too
   std::vector<TrainedLayer> layers;        // with n_layer_epochs
+  std::vector<std::string> scaled;         // norms and biases that hold scales (awq_tensors)
   size_t n_tokens = 0;                     // of calibration
 
   // Tensors in the folder that differ from the source's in its own type.

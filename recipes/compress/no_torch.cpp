@@ -2,7 +2,7 @@
 // come here (apps/cli/torch_program.h).
 #include <nlohmann/json.hpp>
 
-#include "recipes/compress/compensated_tensors.h"
+#include "recipes/compress/awq_tensors.h"
 #include "recipes/compress/compress.h"
 #include "recipes/compress/prune_matrices.h"
 #include "recipes/compress/trained_tensors.h"
@@ -33,6 +33,12 @@ Result<Compensation> compensate_tensors(std::shared_ptr<const GgufFile>, const Q
                                         std::span<const std::vector<Token>>, const CompensationOptions&,
                                         const Progress&) {
   return not_linked("GPTQ");
+}
+
+Result<Compensation> awq_tensors(std::shared_ptr<const GgufFile>, const QuantizationPlan&,
+                                 std::span<const std::vector<Token>>, const CompensationOptions&,
+                                 const Progress&) {
+  return not_linked("AWQ");
 }
 
 Result<GridTraining> train_tensors(std::shared_ptr<const GgufFile>, const QuantizationPlan&,

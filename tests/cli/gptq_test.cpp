@@ -183,6 +183,25 @@ TEST_F(Gptq, FitOfBestEffortCompensatesAndTrainsWhatIsLeftOfTheLayers) {
   EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
 }
 
+TEST_F(Gptq, AwqScalesThenRoundsAndTrainsWhereAskedTo) {
+  Outcome outcome = run({"quantize", "model.gguf", "--type", "Q4_0", "--method", "awq", "--window-tokens",
+                         "32", "--windows", "16", "--calibrate", "text.txt", "--train-epochs", "1", "-o",
+                         "out.gguf", "--json", "report.json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("AWQ: output errors of the matrices are "), std::string::npos) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("report.json")));
+  EXPECT_EQ(report["method"], "awq");
+  EXPECT_LE(report["mean_error_ratio"].get<double>(), 1.02);
+  EXPECT_FALSE(report["tensors"].empty());
+  EXPECT_LE(report["training"]["held_kl"], report["training"]["held_kl_before"]);
+  EXPECT_EQ(run({"run", "out.gguf", "--prompt", "hello", "-n", "4"}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(at("out.gguf.work")));
+  for (const char* option : {"--weigh-tokens", "--train-layers=1", "--damping=0.1", "--device=cuda"})
+    expect_refused({"quantize", "model.gguf", "--type", "Q4_0", "--method", "awq", "--calibrate", "text.txt",
+                    option, "-o", "out.gguf"},
+                   {std::string(option).substr(0, std::string(option).find('=')), "--method gptq"});
+}
+
 // The inputs of a down matrix that stands for nothing are all zero.
 TEST_F(Gptq, TakesAModelWithoutAFeedForwardPart) {
   ASSERT_EQ(run({"prune", "model.gguf", "--method", "kl", "--halves", "--fraction", "0.3", "--calibrate",
