@@ -68,6 +68,12 @@ bool CandidateStore::link_shared(const GgufTensor& tensor, TensorType type,
   return !code;  // a file system without links: it is encoded
 }
 
+void CandidateStore::remove(const GgufTensor& tensor, TensorType type) {
+  files_.erase({tensor.name, type});
+  std::error_code code;
+  std::filesystem::remove(path_of(folder_, tensor.name, type), code);
+}
+
 void CandidateStore::give_back(const GgufTensor& tensor, TensorType type) const {
   auto found = files_.find({tensor.name, type});
   if (found != files_.end()) found->second.give_back(found->second.bytes());

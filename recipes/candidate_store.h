@@ -42,6 +42,10 @@ class CandidateStore {
   // its own and it is not changed.
   Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);
 
+  // Takes an encoding from the disk; nobody may use what was handed out of it any more. It is made again when
+  // it is asked for.
+  void remove(const GgufTensor& tensor, TensorType type);
+
   // Gives back the resident pages of one encoding, or of everything handed out.
   void give_back(const GgufTensor& tensor, TensorType type) const;
   void give_back() const;

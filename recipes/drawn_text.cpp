@@ -48,6 +48,20 @@ struct Draw {
   size_t n_tokens = 0;
 };
 
+// The shortest run of draws from 0 on that has enough tokens; nothing where there is none.
+std::optional<std::string> text_of(const std::map<size_t, Draw>& draws, size_t n_tokens) {
+  std::string text;
+  size_t n = 0;
+  for (const auto& [number, draw] : draws) {
+    if (n >= n_tokens) break;
+    if (!draws.contains(number ? number - 1 : 0)) return std::nullopt;
+    text += draw.prompt + draw.text + "\n\n";
+    n += draw.n_tokens;
+  }
+  if (n < n_tokens) return std::nullopt;
+  return text;
+}
+
 // By number. Lines that are torn or of another form are left out: those draws are made again, to the same
 // text.
 std::map<size_t, Draw> read_log(const std::filesystem::path& log) {
@@ -115,10 +129,7 @@ class Drawing {
         decoder_, tokenizer_, options, [&] { return next_request(); }, on_answer));
     EDGELLM_RETURN_IF_ERROR(prompt_error_);
     meter.finish();
-    std::string text;
-    for (size_t number = 0, n = 0; n < n_tokens_; n += draws_[number++].n_tokens)
-      text += draws_[number].prompt + draws_[number].text + "\n\n";
-    return text;
+    return *text_of(draws_, n_tokens_);
   }
 
  private:
@@ -183,6 +194,13 @@ Result<std::string> draw_text(Decoder& decoder, const Tokenizer& tokenizer, size
 Result<CalibrationText> draw_calibration_text(std::shared_ptr<const GgufFile> source,
                                               const Tokenizer& tokenizer, const DrawnText& wanted,
                                               const Progress& progress) {
+  const size_t n_tokens = wanted.n_windows * wanted.n_window_tokens;
+  auto cut = [&](const std::string& text) {
+    return cut_calibration_text(text, "drawn from the model itself", tokenizer, wanted.n_window_tokens,
+                                wanted.fewest_windows);
+  };
+  // Without the weights, where an earlier run has drawn all of it.
+  if (auto text = text_of(read_log(wanted.log), n_tokens)) return cut(*text);
   EDGELLM_ASSIGN_OR_RETURN(
       std::unique_ptr<Decoder> decoder,
       Decoder::load(std::move(source), {.n_threads = wanted.n_threads,
@@ -190,11 +208,8 @@ Result<CalibrationText> draw_calibration_text(std::shared_ptr<const GgufFile> so
                                         .batch_invariant = true,
                                         .gives_back_weights = wanted.gives_back_weights}));
   if (wanted.weights) EDGELLM_RETURN_IF_ERROR(wanted.weights(*decoder));
-  EDGELLM_ASSIGN_OR_RETURN(
-      std::string text,
-      draw_text(*decoder, tokenizer, wanted.n_windows * wanted.n_window_tokens, wanted.log, progress));
-  return cut_calibration_text(text, "drawn from the model itself", tokenizer, wanted.n_window_tokens,
-                              wanted.fewest_windows);
+  EDGELLM_ASSIGN_OR_RETURN(std::string text, draw_text(*decoder, tokenizer, n_tokens, wanted.log, progress));
+  return cut(text);
 }
 
 }  // namespace edgellm

@@ -34,5 +34,31 @@ TEST(DrawText, AResumedDrawingGivesTheSameText) {
   EXPECT_EQ(draw(torn.path()), text);
 }
 
+TEST(DrawText, WhatIsDrawnAlreadyWantsNoWeights) {
+  tiny::TemporaryFile log;
+  std::filesystem::remove(log.path());
+  const Tokenizer tokenizer = tiny::ascii_tokenizer();
+  size_t n_asked = 0;
+  DrawnText wanted = {12, 64, 8, log.path(), 1};
+  wanted.weights = [&](Decoder&) {
+    ++n_asked;
+    return Status();
+  };
+  auto first = draw_calibration_text(tiny::open({}), tokenizer, wanted, {});
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(n_asked, 1u);
+  auto again = draw_calibration_text(tiny::open({}), tokenizer, wanted, {});
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_EQ(n_asked, 1u);
+  EXPECT_EQ(again->windows, first->windows);
+  // The first draw is lost: all of it is drawn again, to the same text.
+  std::string lines = *read_text_file(log.path());
+  ASSERT_TRUE(write_text_file(log.path(), lines.substr(lines.find('\n') + 1)).ok());
+  auto mended = draw_calibration_text(tiny::open({}), tokenizer, wanted, {});
+  ASSERT_TRUE(mended.ok()) << mended.error().message;
+  EXPECT_EQ(n_asked, 2u);
+  EXPECT_EQ(mended->windows, first->windows);
+}
+
 }  // namespace
 }  // namespace edgellm

@@ -383,6 +383,7 @@ class FitRun {
   Status search() {
     clock_.begin("search");
     // The originals are not needed while plans are measured.
+    if (is_large(original())) (whole_ ? *whole_ : *model_).forget_stand_in();
     if (whole_) whole_->measured.reset(), whole_->runtime.reset();
     for (const GgufTensor& tensor : model_->source->tensors()) model_->source->give_back(tensor);
     EDGELLM_ASSIGN_OR_RETURN(searched_, search_plan(*model_->measured, search_input(), progress_));

@@ -33,6 +33,16 @@ Status FitModel::measure_with(const RuntimeModelOptions& options, ThreadPool& th
   return {};
 }
 
+void FitModel::forget_stand_in() {
+  measured->restore();
+  for (const TensorCandidates& c : candidates) {
+    store->remove(*c.tensor, c.probe);
+    store->remove(*c.tensor, TensorType::Q8_0);
+  }
+  std::error_code code;
+  std::filesystem::remove_all(folder.parent_path() / kStandInFolder, code);
+}
+
 Status learn_importance(FitModel& whole, std::span<const std::vector<Token>> windows,
                         const std::vector<std::string>& datasets, ThreadPool& threads,
                         const Progress& progress) {
@@ -46,7 +56,8 @@ Status learn_importance(FitModel& whole, std::span<const std::vector<Token>> win
     return {};
   }
   // What text may have been drawn with.
-  const CandidateStore drawn_with(whole.folder.parent_path() / "stand-in", *whole.source, nullptr, threads);
+  const CandidateStore drawn_with(whole.folder.parent_path() / kStandInFolder, *whole.source, nullptr,
+                                  threads);
   CandidateStore plain(whole.folder / "tensors", *whole.source, nullptr, threads);
   plain.share(drawn_with);
   MeasuredModel stand_in(*whole.runtime, *whole.source, plain);

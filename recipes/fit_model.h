@@ -14,6 +14,9 @@
 
 namespace edgellm {
 
+// Beneath the folder of a model: what text is drawn with, where that is not the model itself.
+inline constexpr const char* kStandInFolder = "stand-in";
+
 struct FitModel {
   FitModel() = default;
   FitModel(const FitModel&) = delete;  // its parts point at one another
@@ -34,6 +37,9 @@ struct FitModel {
   void measure(ThreadPool& threads);
   // The same loaded anew with these options.
   Status measure_with(const RuntimeModelOptions& options, ThreadPool& threads);
+  // Takes the stand-in and the probes from the disk, where nothing more is measured in them: of a large model
+  // they are two thirds of its own bytes.
+  void forget_stand_in();
   // Of the largest layer's matrices.
   uint64_t most_layer_weights() const;
   // The original's name of a tensor and number of a layer.

@@ -13,7 +13,7 @@ Result<CalibrationText> fit_text(const FitModel& model, const Tokenizer& tokeniz
                       folder / (is_large(model) ? "drawn-in-q8_0.jsonl" : "drawn.jsonl"),
                       threads.n_threads(),
                       is_large(model)};
-  CandidateStore plain(folder / "stand-in", *model.source, nullptr, threads);
+  CandidateStore plain(folder / kStandInFolder, *model.source, nullptr, threads);
   if (is_large(model))
     wanted.weights = [&](Decoder& decoder) -> Status {
       for (const auto& [name, type] : stand_in_plan(model.candidates).types) {

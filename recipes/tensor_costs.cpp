@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <utility>
 
 #include "core/base/content_hash.h"
 #include "core/base/interrupt.h"
@@ -146,7 +147,7 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
       if (measured.find(key_of(w, c))) n_known += work_of(c);
     }
   ProgressMeter meter(progress, "measuring sensitivity", n_work, n_known);
-  EDGELLM_RETURN_IF_ERROR(model.apply(stand_in_plan(candidates)));
+  bool is_applied = false;
   for (auto& c : candidates) c.probe_kl = 0;
   for (size_t w = 0; w < text.windows.size(); ++w) {
     std::vector<std::vector<float>> hidden;
@@ -158,6 +159,8 @@ Status measure_sensitivity(MeasuredModel& model, const TextWindows& text, const 
       if (auto found = measured.find(key)) {
         kl = *found;
       } else {
+        // Not where an earlier run has measured everything: the stand-in may have to be encoded.
+        if (!std::exchange(is_applied, true)) EDGELLM_RETURN_IF_ERROR(model.apply(stand_in_plan(candidates)));
         if (hidden.empty()) {
           EDGELLM_ASSIGN_OR_RETURN(hidden, model.record_hidden(text.windows[w]));
           // From the last layer on nothing changes: this is the stand-in itself.
