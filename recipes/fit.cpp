@@ -100,7 +100,8 @@ class FitRun {
     EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(model_->source->metadata()));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     EDGELLM_ASSIGN_OR_RETURN(model_->candidates, list_candidates(*model_->source, Codebooks::none));
-    effort_ = effort_for_size(effort_, model_->source->n_file_bytes());
+    // What a time is enough for is settled by that time.
+    if (!options_.seconds) effort_ = effort_for_size(effort_, model_->source->n_file_bytes());
     EDGELLM_RETURN_IF_ERROR(check_weights(*model_->source, threads_, progress_));
     EDGELLM_ASSIGN_OR_RETURN(model_hash_, hash_files(model_->source->paths()));
     return {};
@@ -297,10 +298,8 @@ class FitRun {
   Status choose_shape() {
     if (!options_.drop_layers) return {};
     if (!effort_.leaves_out) {
-      EDGELLM_ASSIGN_OR_RETURN(
-          const uint64_t smallest_whole,
-          smallest_budget(*model_->source, model_->candidates, false, budget_->lookup(), kv_type_));
-      if (smallest_whole <= weight_bytes_) return {};
+      EDGELLM_ASSIGN_OR_RETURN(const std::optional<double> of_whole, least_predicted_harm(search_input()));
+      if (of_whole) return {};
     }
     clock_.begin("choosing what to leave out");
     const auto path = work_->file(fmt::format("shape-{}.json", search_key()));
@@ -433,17 +432,17 @@ class FitRun {
         windows_before_training(compress_windows(), effort_.n_layer_epochs, effort_.n_training_epochs);
     EDGELLM_ASSIGN_OR_RETURN(const double seconds, rivals_->compensate(windows, effort_.n_layer_epochs));
     n_compensated_windows_ = rivals_->compensation()->n_tokens / effort_.n_window_tokens;
-    EDGELLM_RETURN_IF_ERROR(settle_epochs(seconds));
+    EDGELLM_RETURN_IF_ERROR(settle_epochs({windows.size(), effort_.n_layer_epochs}, seconds));
     return rivals_->judge_compensated();
   }
 
-  // By what feedback really took.
-  Status settle_epochs(double seconds) {
+  // By what feedback really took: the seconds of what was done.
+  Status settle_epochs(const FitSteps& done, double seconds) {
     if (!pace_) return {};
     // Unless an earlier fit had left this work: then it says nothing of this machine.
-    const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
-    const double share = seconds / pace_->compensation(steps);
+    const double share = seconds / pace_->compensation(done);
     if (share > 0.02) pace_->torch_factor = share;
+    const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
     return settle("compensated", [&] {
       return FitSteps{effort_.n_compensation_windows, epochs_within(seconds_left(), *pace_, steps)};
     });

@@ -57,9 +57,9 @@ Result<double> FitRivals::compensate(std::span<const std::vector<Token>> windows
   clock_.begin("rounding with feedback");
   JudgedPlan rival = judged_.front();
   CompensationOptions o;
-  o.folder = input_.model.folder / fmt::format("compensated-{}-{}{}",
-                                               plan_hash(rival.plan.plan).substr(0, 16), windows.size(),
-                                               n_layer_epochs ? fmt::format("-{}", n_layer_epochs) : "");
+  o.folder = input_.model.folder /
+             fmt::format("compensated-{}-{}{}", plan_hash(rival.plan.plan).substr(0, 16), windows.size(),
+                         n_layer_epochs ? fmt::format("-layers-{}", n_layer_epochs) : "");
   o.n_layer_epochs = n_layer_epochs;
   o.device = input_.torch_device;
   o.n_threads = input_.n_threads;

@@ -1,18 +1,16 @@
 #include "recipes/measure_log.h"
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "recipes/json_lines.h"
 
 namespace edgellm {
 
 MeasureLog::MeasureLog(const std::filesystem::path& path) : path_(path) {
-  std::ifstream in(path);
-  for (std::string line; std::getline(in, line);) {
-    auto row = nlohmann::json::parse(line, nullptr, false);
+  for (const auto& row : read_json_lines(path)) {
     if (!row.is_object() || !row.contains("key") || !row.contains("kl") || !row["kl"].is_number()) continue;
     known_[row["key"].get<std::string>()] = row["kl"].get<double>();
   }
-  out_.open(path, std::ios::app);
 }
 
 std::optional<double> MeasureLog::find(const std::string& key) const {
@@ -22,9 +20,7 @@ std::optional<double> MeasureLog::find(const std::string& key) const {
 
 Status MeasureLog::add(const std::string& key, double kl) {
   known_[key] = kl;
-  out_ << nlohmann::json{{"key", key}, {"kl", kl}}.dump() << std::endl;
-  if (!out_) return Error{fmt::format("cannot write {}", path_.string())};
-  return {};
+  return append_json_line(path_, {{"key", key}, {"kl", kl}});
 }
 
 }  // namespace edgellm

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <string>
@@ -24,7 +23,6 @@ class MeasureLog {
  private:
   std::filesystem::path path_;
   std::map<std::string, double> known_;
-  std::ofstream out_;
 };
 
 }  // namespace edgellm

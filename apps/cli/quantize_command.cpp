@@ -160,9 +160,9 @@ void add_quantize(CLI::App& app, Status& status) {
       "gigabyte");
   gptq->add_option(
           "--train-layers", o->gptq.n_layer_epochs,
-          "train each layer, before the next one is rounded, to give what the original's gives: levels "
-          "too, so many times over the text, which takes several times as long as the rounding and 30 "
-          "bytes a weight of a layer; kept where text held back says it helped (default: 0)")
+          "train each layer, before the next one is rounded, to give what the original's gives: its scales, "
+          "from three times on levels too, so many times over the text, each as long as the rounding or "
+          "more, and 30 bytes a weight of a layer; kept where text held back says it helped (default: 0)")
       ->check(CLI::Range(size_t{0}, size_t{100}));
   gptq->add_option("--train-epochs", o->gptq.n_training_epochs,
                    "then train scales, minima, norms and biases on the same text, so many times over it; "

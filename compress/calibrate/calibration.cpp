@@ -298,6 +298,10 @@ class CalibrationRun {
     EDGELLM_ASSIGN_OR_RETURN(TorchLayer layer, model_.load_layer(number));
     LayerCalibration calibration(layer, states_);
     if (!options_.sequential) {
+      if (options_.dropped_layers.contains(number)) {
+        layer.set_attention_dropped(true);
+        layer.set_ffn_dropped(true);
+      }
       calibration.moments_ =
           moments_for(model_.hyperparameters(), number, options_.roles, options_.moments, states_.device());
       EDGELLM_ASSIGN_OR_RETURN(calibration.block_influence_,

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,6 +49,9 @@ struct CalibrationOptions {
   // (LayerCalibration::collect).
   std::vector<TensorRole> roles = {product_input_roles().begin(), product_input_roles().end()};
   MomentKind moments = MomentKind::full;
+  // The text passes them by, and their callbacks have no statistics; not told to a sequential calibration,
+  // whose callbacks drop what they want.
+  std::set<uint32_t> dropped_layers = {};
   at::ScalarType hidden_type = at::kBFloat16;  // as the states are stored between layers
   size_t n_batch_tokens = 2048;                // computed together; less where memory_limit asks for it
   // Bytes this may take together (layer, statistics, hidden states, intermediate values), what callbacks take

@@ -13,7 +13,10 @@ constexpr double kLeastScale = 1e-4;
 
 at::Tensor scales_of(const at::Tensor& mean_magnitude, double ratio) {
   at::Tensor scales = mean_magnitude.pow(ratio).clamp_min(kLeastScale);
-  return scales / (scales.max() * scales.min()).sqrt();
+  // Inputs that are always zero would bring all others far from one.
+  const at::Tensor is_used = mean_magnitude > 0, used = scales.masked_select(is_used);
+  if (used.numel() == 0) return at::ones_like(scales);
+  return at::where(is_used, scales / (used.max() * used.min()).sqrt(), at::ones_like(scales));
 }
 
 // Sum over tokens and outputs of the squared output error that `difference` makes.

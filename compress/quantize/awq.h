@@ -35,11 +35,11 @@ struct AwqScales {
   std::vector<double> errors;  // of each exponent tried
 };
 
-// Tries scales = mean_magnitude^(k / n_steps), k = 0 .. n_steps - 1, brought to sqrt(min max) = 1. The error
-// is that of all matrices' outputs: the official program looks at the output of the block they stand in
-// instead, which for several matrices (q, k, v; gate, up) is another measure. Second moments are all that is
-// needed of the inputs: |x (W - Q)^T|^2 summed over tokens is the trace of (W - Q) H (W - Q)^T. Error for
-// inputs that are not finite, or shapes that do not fit.
+// Tries scales = mean_magnitude^(k / n_steps), k = 0 .. n_steps - 1, brought to sqrt(min max) = 1 (inputs
+// that are always zero have a scale of 1). The error is that of all matrices' outputs: the official program
+// looks at the output of the block they stand in instead, which for several matrices (q, k, v; gate, up) is
+// another measure. Second moments are all that is needed of the inputs: |x (W - Q)^T|^2 summed over tokens is
+// the trace of (W - Q) H (W - Q)^T. Error for inputs that are not finite, or shapes that do not fit.
 Result<AwqScales> search_awq_scales(std::span<const AwqMatrix> matrices, const AwqInput& input,
                                     int n_steps = 20);
 

@@ -119,6 +119,17 @@ TEST(AwqClip, LeavesNoGroupWorse) {
   EXPECT_LT(limits.min().item<double>(), limits.max().item<double>());
 }
 
+TEST(Awq, InputsThatAreAlwaysZeroChangeNoOthersScale) {
+  golden::Layer layer = golden::random_layer(24, 64, 256, 6);
+  layer.inputs.narrow(1, 0, 32).zero_();
+  auto all = search_awq_scales({{{layer.weights, uniform(3, 32)}}}, statistics_of(layer.inputs));
+  auto used = search_awq_scales({{{layer.weights.narrow(1, 32, 32), uniform(3, 32)}}},
+                                statistics_of(layer.inputs.narrow(1, 32, 32)));
+  ASSERT_TRUE(all.ok() && used.ok());
+  EXPECT_TRUE(at::allclose(all->scales.narrow(0, 32, 32), used->scales, 1e-5, 0));
+  EXPECT_TRUE((all->scales.narrow(0, 0, 32) == 1).all().item<bool>());
+}
+
 TEST(Awq, RefusesWhatDoesNotFit) {
   golden::Layer layer = golden::random_layer(8, 32, 64, 9);
   AwqInput input = statistics_of(layer.inputs);

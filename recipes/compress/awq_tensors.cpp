@@ -3,10 +3,8 @@
 #include <ATen/Parallel.h>
 #include <algorithm>
 #include <fmt/format.h>
-#include <fstream>
 #include <map>
 #include <optional>
-#include <set>
 
 #include "compress/calibrate/calibration.h"
 #include "compress/quantize/awq.h"
@@ -19,6 +17,7 @@
 #include "recipes/candidate_store.h"
 #include "recipes/compensation_report.h"
 #include "recipes/compress/planned_matrices.h"
+#include "recipes/json_lines.h"
 #include "recipes/role_tensor.h"
 
 namespace edgellm {
@@ -26,7 +25,7 @@ namespace {
 
 using enum TensorRole;
 
-// Rows of a matrix that scales are chosen by, evenly spread.
+// Rows of a matrix that scales are chosen by and errors told of, evenly spread.
 constexpr int64_t kSampledRows = 512;
 // Neighbours that are clipped alike: the run of most formats.
 constexpr int64_t kClippedGroup = 32;
@@ -49,9 +48,18 @@ const std::vector<ScaledInput>& scaled_inputs() {
   return all;
 }
 
+int64_t sample_stride(int64_t n_rows) {
+  return std::max<int64_t>(1, (n_rows + kSampledRows - 1) / kSampledRows);
+}
+
 at::Tensor sampled_rows(const at::Tensor& weights) {
-  const int64_t stride = std::max<int64_t>(1, (weights.size(0) + kSampledRows - 1) / kSampledRows);
-  return weights.slice(0, 0, weights.size(0), stride);
+  return weights.slice(0, 0, weights.size(0), sample_stride(weights.size(0)));
+}
+
+// Of sampled rows: tr((W - Q) H (W - Q)^T) / tr(W H W^T).
+double relative_error(const at::Tensor& weights, const at::Tensor& rounded, const at::Tensor& moments) {
+  const double energy = output_error(weights.t(), moments);
+  return energy > 0 ? output_error((weights - rounded).t(), moments) / energy : 0;
 }
 
 // Encoded and decoded again, all columns alike.
@@ -84,11 +92,11 @@ class AwqRun {
     std::error_code code;
     std::filesystem::create_directories(options_.folder, code);
     if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
-    read_log();
+    for (const auto& line : read_json_lines(log_path())) read_line(line);
     EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute("cpu", "f32"));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     matrices_.emplace(*source_, model_->hyperparameters(), plan_);
-    EDGELLM_RETURN_IF_ERROR(round_all());
+    if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());
     Compensation found;
     for (auto& [name, tensor] : tensors_) found.tensors.push_back(tensor);
     for (auto& [layer, changed] : layers_)
@@ -100,21 +108,21 @@ class AwqRun {
  private:
   std::filesystem::path log_path() const { return options_.folder / "awq.jsonl"; }
 
-  // What earlier runs finished: a line each; a torn last line is left out.
-  void read_log() {
-    std::ifstream in(log_path());
-    for (std::string line; std::getline(in, line);) {
-      const auto json = nlohmann::json::parse(line, nullptr, false);
-      if (auto tensor = compensated_tensor_from(json)) tensors_[tensor->name] = *tensor;
-      if (json.is_object() && json.contains("scaled_layer"))
-        layers_[json["scaled_layer"].get<uint32_t>()] = json["changed"].get<std::vector<std::string>>();
-    }
+  // What an earlier run finished.
+  void read_line(const nlohmann::json& line) {
+    if (auto tensor = compensated_tensor_from(line)) tensors_[tensor->name] = *tensor;
+    if (!line.is_object() || !line.contains("scaled_layer")) return;
+    layers_[line["scaled_layer"].get<uint32_t>()] = line["changed"].get<std::vector<std::string>>();
   }
 
-  Status log(const nlohmann::json& line) const {
-    std::ofstream out(log_path(), std::ios::app);
-    out << line.dump() << std::endl;
-    return out ? Status() : Error{fmt::format("cannot write {}", log_path().string())};
+  Status log(const nlohmann::json& line) const { return append_json_line(log_path(), line); }
+
+  bool is_finished() const {
+    for (uint32_t layer = 0; layer < model_->n_layers(); ++layer)
+      if (!plan_.dropped_layers.contains(layer) && !is_stored(layer)) return false;
+    const GgufTensor* head = matrices_->head();
+    return !head || (tensors_.contains(head->name) &&
+                     PlannedMatrices::is_stored(options_.folder, *head, matrices_->type_of(*head)));
   }
 
   Status round_all() {
@@ -131,6 +139,7 @@ class AwqRun {
     calibration.memory_limit = options_.memory_limit;
     calibration.work_folder = options_.folder;
     calibration.key = "awq " + plan_hash(plan_);
+    calibration.dropped_layers = plan_.dropped_layers;
     CalibrationCallbacks callbacks;
     callbacks.on_layer = [&](LayerCalibration& layer) { return round_layer(layer); };
     if (head)
@@ -164,9 +173,11 @@ class AwqRun {
   // A layer's matrices and vectors as they become, and the statistics of their inputs as they become.
   struct Scaled {
     uint32_t layer = 0;
-    std::map<TensorRole, at::Tensor> matrices;  // those that are rounded
-    std::map<TensorRole, at::Tensor> moments;   // by input role
-    std::map<TensorRole, at::Tensor> vectors;   // norms and biases that changed
+    std::map<TensorRole, at::Tensor> matrices;    // those that are rounded
+    std::map<TensorRole, at::Tensor> row_scales;  // [n_rows], that their rows were divided by
+    std::map<TensorRole, at::Tensor> moments;     // by input role
+    std::map<TensorRole, at::Tensor> vectors;     // norms and biases that changed
+    std::map<TensorRole, double> nearest_errors;  // of rounding to nearest as they were
   };
 
   Status round_layer(LayerCalibration& calibration) {
@@ -183,20 +194,25 @@ class AwqRun {
     scaled.layer = layer;
     for (TensorRole role : layer_matrix_roles()) {
       const at::Tensor& weights = calibration.layer().parameter(role);
-      if (!matrices_->of_layer(role, layer) || !weights.defined()) continue;
-      scaled.matrices[role] = weights.to(at::kFloat).clone();
+      const GgufTensor* tensor = matrices_->of_layer(role, layer);
+      if (!tensor || !weights.defined()) continue;
+      scaled.matrices[role] = weights.to(at::kFloat);
       const TensorRole input = product_input_role(role);
-      if (!scaled.moments.contains(input))
-        scaled.moments[input] = calibration.moments().at(input).matrix().clone();
+      scaled.moments[input] = calibration.moments().at(input).matrix();
+      EDGELLM_ASSIGN_OR_RETURN(scaled.nearest_errors[role],
+                               nearest_error(*tensor, sampled_rows(weights), scaled.moments.at(input)));
     }
     for (const ScaledInput& input : scaled_inputs())
       EDGELLM_RETURN_IF_ERROR(scale(input, calibration, scaled));
     for (const auto& [role, weights] : scaled.matrices) {
-      const GgufTensor& tensor = *matrices_->of_layer(role, layer);
-      const TensorRole input = product_input_role(role);
-      EDGELLM_RETURN_IF_ERROR(write_matrix(tensor, weights, scaled.moments.at(input),
-                                           calibration.layer().parameter(role),
-                                           calibration.moments().at(input).matrix(), is_clipped(role)));
+      RoundedMatrix matrix = {*matrices_->of_layer(role, layer), scaled.moments.at(product_input_role(role))};
+      matrix.clips = is_clipped(role) && weights.size(1) % kClippedGroup == 0;
+      matrix.nearest_error = scaled.nearest_errors.at(role);
+      if (auto scales = scaled.row_scales.find(role); scales != scaled.row_scales.end())
+        matrix.row_scales = scales->second;
+      EDGELLM_RETURN_IF_ERROR(write_matrix(matrix, [&](int64_t first, int64_t n) -> Result<at::Tensor> {
+        return weights.narrow(0, first, n);
+      }));
     }
     std::vector<std::string> changed;
     for (const auto& [role, values] : scaled.vectors) {
@@ -252,7 +268,8 @@ class AwqRun {
     for (TensorRole role : input.matrices)
       if (auto weights = scaled.matrices.find(role); weights != scaled.matrices.end())
         weights->second = scale_columns(weights->second, found.scales);
-    scaled.moments[of] = scale_moments(scaled.moments.at(of), found.scales);
+    // In place: those of the widest input are as large as the layer, and nothing asks for them as they were.
+    scaled.moments.at(of).div_(found.scales.reshape({1, -1})).div_(found.scales.reshape({-1, 1}));
     auto divide_vector = [&](TensorRole role) {
       auto before = scaled.vectors.find(role);
       const at::Tensor& values =
@@ -260,58 +277,86 @@ class AwqRun {
       if (values.defined()) scaled.vectors[role] = divide_outputs(values, found.scales);
     };
     auto previous = scaled.matrices.find(input.previous);
-    if (previous != scaled.matrices.end()) previous->second = divide_outputs(previous->second, found.scales);
+    if (previous != scaled.matrices.end()) {
+      previous->second = divide_outputs(previous->second, found.scales);
+      scaled.row_scales[input.previous] = found.scales;
+    }
     divide_vector(input.previous_bias);
     return {};
   }
 
-  // Relative output error of a sample of the rows.
-  static double relative_error(const at::Tensor& weights, const at::Tensor& rounded,
-                               const at::Tensor& moments) {
-    const at::Tensor wanted = sampled_rows(weights), got = sampled_rows(rounded);
-    const double energy = output_error(wanted.t(), moments);
-    return energy > 0 ? output_error((wanted - got).t(), moments) / energy : 0;
+  // One that is rounded to nearest, weighed by its inputs, and how.
+  struct RoundedMatrix {
+    const GgufTensor& tensor;
+    at::Tensor moments;          // of its inputs
+    at::Tensor row_scales = {};  // that its rows were divided by; undefined: they were not
+    bool clips = false;
+    double nearest_error = 0;
+  };
+
+  Result<GptqTensor> round(const GgufTensor& tensor, const at::Tensor& rows,
+                           const at::Tensor& moments) const {
+    auto rounded =
+        quantize_nearest(rows.contiguous(), {moments, {}, {}, 0, 0}, matrices_->type_of(tensor), rounding_);
+    if (!rounded.ok()) return Error{fmt::format("tensor {}: {}", tensor.name, rounded.error().message)};
+    return rounded;
   }
 
-  // weights and moments: scaled, or as they were.
-  Status write_matrix(const GgufTensor& tensor, const at::Tensor& weights, const at::Tensor& moments,
-                      const at::Tensor& original, const at::Tensor& original_moments, bool clips) {
+  Result<double> nearest_error(const GgufTensor& tensor, const at::Tensor& sample,
+                               const at::Tensor& moments) const {
+    EDGELLM_ASSIGN_OR_RETURN(GptqTensor rounded, round(tensor, sample, moments));
+    return relative_error(sample, rounded.decoded, moments);
+  }
+
+  // Whether clipping helps: our encoders look for the best scale themselves, so that it can also lose.
+  Result<bool> is_better_clipped(const RoundedMatrix& matrix, const at::Tensor& sample) const {
+    EDGELLM_ASSIGN_OR_RETURN(GptqTensor plain, round(matrix.tensor, sample, matrix.moments));
+    EDGELLM_ASSIGN_OR_RETURN(
+        GptqTensor clipped,
+        round(matrix.tensor, clipped_rows(sample, matrix.moments, matrices_->type_of(matrix.tensor)),
+              matrix.moments));
+    return relative_error(sample, clipped.decoded, matrix.moments) <
+           relative_error(sample, plain.decoded, matrix.moments);
+  }
+
+  // read_rows(first, n): those rows as they are to be rounded.
+  template <class ReadRows>
+  Status write_matrix(RoundedMatrix matrix, const ReadRows& read_rows) {
+    const GgufTensor& tensor = matrix.tensor;
     CompensatedTensor done;
     done.name = tensor.name;
-    done.type = plan_.types.at(tensor.name);
-    const ErrorFactor factor = {moments, {}, {}, 0, 0};
-    auto round = [&](const at::Tensor& rows, const ErrorFactor& by) -> Result<GptqTensor> {
-      auto rounded = quantize_nearest(rows, by, done.type, rounding_);
-      if (!rounded.ok()) return Error{fmt::format("tensor {}: {}", tensor.name, rounded.error().message)};
-      return rounded;
-    };
-    clips = clips && weights.size(1) % kClippedGroup == 0;
-    if (clips) {
-      // Our encoders look for the best scale themselves, so that clipping beforehand can also lose.
-      const at::Tensor sample = sampled_rows(weights).contiguous();
-      EDGELLM_ASSIGN_OR_RETURN(GptqTensor plain, round(sample, factor));
-      EDGELLM_ASSIGN_OR_RETURN(GptqTensor clipped, round(clipped_rows(sample, moments, done.type), factor));
-      clips =
-          relative_error(sample, clipped.decoded, moments) < relative_error(sample, plain.decoded, moments);
-    }
+    done.type = matrices_->type_of(tensor);
+    done.nearest_error = matrix.nearest_error;
     EDGELLM_ASSIGN_OR_RETURN(
         OutputFile out, OutputFile::create(CandidateStore::path_of(options_.folder, tensor.name, done.type)));
-    const int64_t n_rows = weights.size(0), n_part = std::max<int64_t>(1, kWeightsPerPart / weights.size(1));
-    at::Tensor decoded = at::empty_like(weights);
+    const int64_t n_rows = int64_t(tensor.n_rows()), stride = sample_stride(n_rows),
+                  n_part = std::max<int64_t>(1, kWeightsPerPart / int64_t(tensor.n_columns()));
+    if (matrix.clips) {
+      std::vector<at::Tensor> sample;
+      for (int64_t row = 0; row < n_rows; row += stride) {
+        EDGELLM_ASSIGN_OR_RETURN(at::Tensor values, read_rows(row, 1));
+        sample.push_back(std::move(values));
+      }
+      EDGELLM_ASSIGN_OR_RETURN(matrix.clips, is_better_clipped(matrix, at::cat(sample)));
+    }
+    std::vector<at::Tensor> wanted, got;
     for (int64_t first = 0; first < n_rows; first += n_part) {
       EDGELLM_RETURN_IF_ERROR(check_interrupt());
-      at::Tensor rows = weights.narrow(0, first, std::min(n_part, n_rows - first));
-      if (clips) rows = clipped_rows(rows, moments, done.type);
-      EDGELLM_ASSIGN_OR_RETURN(GptqTensor rounded, round(rows, factor));
+      EDGELLM_ASSIGN_OR_RETURN(at::Tensor rows, read_rows(first, std::min(n_part, n_rows - first)));
+      const int64_t first_sampled = (stride - first % stride) % stride;
+      const bool has_sampled = first_sampled < rows.size(0);
+      if (has_sampled) wanted.push_back(rows.slice(0, first_sampled, rows.size(0), stride).clone());
+      if (matrix.clips) rows = clipped_rows(rows, matrix.moments, done.type);
+      EDGELLM_ASSIGN_OR_RETURN(GptqTensor rounded, round(tensor, rows, matrix.moments));
       EDGELLM_RETURN_IF_ERROR(out.write(std::as_bytes(std::span(rounded.bytes))));
-      decoded.narrow(0, first, rows.size(0)).copy_(rounded.decoded);
+      if (has_sampled) got.push_back(rounded.decoded.slice(0, first_sampled, rows.size(0), stride).clone());
       meter_->add(double(rows.numel()), tensor.name);
     }
     EDGELLM_RETURN_IF_ERROR(out.commit());
-    done.error = relative_error(weights, decoded, moments);
-    EDGELLM_ASSIGN_OR_RETURN(GptqTensor nearest, round(sampled_rows(original.to(at::kFloat)).contiguous(),
-                                                       ErrorFactor{original_moments, {}, {}, 0, 0}));
-    done.nearest_error = nearest.relative_error;
+    // As the outputs were before their scales were taken out.
+    const at::Tensor scales =
+        matrix.row_scales.defined() ? sampled_rows(matrix.row_scales).unsqueeze(-1) : at::ones({1, 1});
+    done.error = relative_error(at::cat(wanted) * scales, at::cat(got) * scales, matrix.moments);
     EDGELLM_RETURN_IF_ERROR(log(to_json(done)));
     tensors_[done.name] = done;
     source_->give_back(tensor);
@@ -333,13 +378,25 @@ class AwqRun {
     return out.commit();
   }
 
-  // What enters it is not scaled: the last norm is another role, and a tied embedding is looked up too.
+  // What enters it is not scaled: the last norm is another role, and a tied embedding is looked up too, so
+  // that its inputs and all columns alike weigh the same.
   Status round_head(const GgufTensor& tensor, SecondMoments& moments) {
-    std::vector<int64_t> rows(tensor.n_rows());
-    for (size_t i = 0; i < rows.size(); ++i) rows[i] = int64_t(i);
-    EDGELLM_ASSIGN_OR_RETURN(at::Tensor weights, read_weight_rows(tensor, rows));
-    const at::Tensor& matrix = moments.matrix();
-    return write_matrix(tensor, weights, matrix, weights, matrix, false);
+    at::Tensor matrix = moments.matrix();
+    if (has_tied_embedding(*source_)) {
+      const double mean = matrix.diagonal().mean().item<double>();
+      matrix.diagonal().add_(mean > 0 ? mean : 1.0);
+    }
+    auto read_rows = [&](int64_t first, int64_t n) {
+      std::vector<int64_t> rows(static_cast<size_t>(n));
+      for (int64_t i = 0; i < n; ++i) rows[size_t(i)] = first + i;
+      return read_weight_rows(tensor, rows);
+    };
+    RoundedMatrix head = {tensor, matrix};
+    EDGELLM_RETURN_IF_ERROR(write_matrix(head, read_rows));
+    // Nothing but rounding to nearest was done to it.
+    CompensatedTensor& done = tensors_.at(tensor.name);
+    done.nearest_error = done.error;
+    return log(to_json(done));
   }
 
   std::shared_ptr<const GgufFile> source_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <fstream>
 #include <map>
 #include <optional>
 
@@ -19,6 +18,7 @@
 #include "recipes/compress/planned_matrices.h"
 #include "recipes/compress/trained_layer.h"
 #include "recipes/compress/trained_tensors.h"
+#include "recipes/json_lines.h"
 #include "recipes/pruned_weights.h"
 
 namespace edgellm {
@@ -39,9 +39,7 @@ struct FinishedWork {
 
   static FinishedWork read(const std::filesystem::path& log) {
     FinishedWork work;
-    std::ifstream in(log);
-    for (std::string line; std::getline(in, line);) {
-      const auto json = nlohmann::json::parse(line, nullptr, false);
+    for (const auto& json : read_json_lines(log)) {
       if (auto tensor = compensated_tensor_from(json)) work.tensors[tensor->name] = *tensor;
       if (auto layer = trained_layer_from(json)) work.layers[layer->layer] = *layer;
     }
@@ -224,11 +222,7 @@ class CompensationRun {
     return write_text_file(log_path(), lines);
   }
 
-  Status log(const nlohmann::json& line) const {
-    std::ofstream out(log_path(), std::ios::app);
-    out << line.dump() << std::endl;
-    return out ? Status() : Error{fmt::format("cannot write {}", log_path().string())};
-  }
+  Status log(const nlohmann::json& line) const { return append_json_line(log_path(), line); }
 
   // Those of the matrices that the plan changes, all with the statistics that `collect` gives.
   template <class Collect>

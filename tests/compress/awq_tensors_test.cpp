@@ -23,7 +23,8 @@ using tiny::kGemma3, tiny::kQwen2, tiny::Shape, tiny::value_of;
 
 constexpr size_t kTokens = 24;
 // As many value heads as query heads, so that what enters attention_output can be scaled too.
-const Shape kAllHeads = {.family = "llama", .n_heads = 2, .n_kv_heads = 2};
+const Shape kAllHeads = {.family = "llama", .n_heads = 2, .n_kv_heads = 2},
+            kAllHeadsWithBiases = {.family = "qwen2", .n_heads = 2, .n_kv_heads = 2, .biases = true};
 
 class AwqTensors : public testing::Test {
  protected:
@@ -80,9 +81,10 @@ class AwqTensors : public testing::Test {
 };
 
 TEST_F(AwqTensors, ComputeWhatTheModelComputedWithEveryScaleTakenOutAgain) {
-  for (const Shape& shape : {kAllHeads, kQwen2, kGemma3}) {
-    SCOPED_TRACE(shape.family);
+  for (const Shape& shape : {kAllHeads, kAllHeadsWithBiases, kQwen2, kGemma3}) {
+    SCOPED_TRACE(fmt::format("{}, {} of {} heads", shape.family, shape.n_kv_heads, shape.n_heads));
     use(shape, TensorType::Q8_0);
+    fs::remove_all(folder_.path() / shape.family);
     Compensation done = value_of(run(shape.family));
     const auto changed = done.changed();
     for (const char* norm : {"attn_norm", "ffn_norm"})
@@ -132,12 +134,28 @@ TEST_F(AwqTensors, OfAStoppedRunAreThoseOfOneThatWasNot) {
   }
 }
 
+TEST_F(AwqTensors, AreCalibratedWithoutLayersThatAreDropped) {
+  use(kAllHeads, TensorType::Q4_0);
+  value_of(run("all"));
+  plan_.dropped_layers = {0};
+  Compensation done = value_of(run("dropped"));
+  for (const CompensatedTensor& t : done.tensors) EXPECT_FALSE(t.name.starts_with("blk.0.")) << t.name;
+  for (const std::string& name : done.changed()) EXPECT_FALSE(name.starts_with("blk.0.")) << name;
+  // What enters the next one is another text's then.
+  auto stored = [&](const char* folder) {
+    return value_of(read_text_file(
+        CandidateStore::path_of(folder_.path() / folder, "blk.1.attn_q.weight", TensorType::Q4_0)));
+  };
+  EXPECT_NE(stored("all"), stored("dropped"));
+}
+
 TEST_F(AwqTensors, LeaveInputsAloneThatNotAllMatricesCanTakeScaled) {
   use(kAllHeads, TensorType::Q4_0);
   for (const char* kept : {"blk.0.attn_q.weight", "blk.0.ffn_up.weight"}) plan_.types.erase(kept);
-  for (const std::string& name : value_of(run("some")).changed()) {
-    EXPECT_NE(name, "blk.0.attn_norm.weight");
-    EXPECT_NE(name, "blk.0.ffn_norm.weight");
+  const auto changed = value_of(run("some")).changed();
+  for (const char* norm : {"attn_norm", "ffn_norm"}) {
+    EXPECT_FALSE(std::ranges::count(changed, fmt::format("blk.0.{}.weight", norm))) << norm;
+    EXPECT_TRUE(std::ranges::count(changed, fmt::format("blk.1.{}.weight", norm))) << norm;
   }
 }
 
