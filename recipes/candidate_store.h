@@ -42,6 +42,9 @@ class CandidateStore {
   // its own and it is not changed.
   Result<std::span<const std::byte>> get(const GgufTensor& tensor, TensorType type);
 
+  // Whether get() has nothing to encode for it (or to take over from another store).
+  bool has(const GgufTensor& tensor, TensorType type) const;
+
   // Takes an encoding from the disk; nobody may use what was handed out of it any more. It is made again when
   // it is asked for.
   void remove(const GgufTensor& tensor, TensorType type);
@@ -54,6 +57,8 @@ class CandidateStore {
   // Of the columns, [n_columns] or empty. Q8_0 has none: the stand-in is encoded before importance is learned
   // from it, and serves afterwards too.
   std::vector<float> weights_for(const GgufTensor& tensor, TensorType type) const;
+  // All of its bytes, and no more.
+  bool is_on_disk(const GgufTensor& tensor, TensorType type) const;
   // Whether the encoding is at `path` now.
   bool link_shared(const GgufTensor& tensor, TensorType type, const std::filesystem::path& path) const;
 

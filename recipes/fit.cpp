@@ -35,7 +35,7 @@ constexpr size_t kJudgedPlans = 2;
 constexpr size_t kFirstScoredRow =
     16;  // the first predictions of a window know too little to tell models apart
 // Version of what the work folder holds; raise it when a stage gives other results than before.
-constexpr const char* kWorkVersion = "5";
+constexpr const char* kWorkVersion = "6";
 
 // The stages of one fit, in the order of run().
 class FitRun {
@@ -417,7 +417,7 @@ class FitRun {
       auto result = std::make_shared<GgufFile>(std::move(file));
       EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
                                Decoder::load(result, {.n_threads = threads_.n_threads()}));
-      EDGELLM_ASSIGN_OR_RETURN(generation_, check_generation(decoder, *tokenizer_, kv_type_));
+      EDGELLM_ASSIGN_OR_RETURN(generation_, check_generation(decoder, *tokenizer_, kv_type_, progress_));
       if (!generation_.collapsed()) break;
     }
     return {};
@@ -432,15 +432,15 @@ class FitRun {
         windows_before_training(compress_windows(), effort_.n_layer_epochs, effort_.n_training_epochs);
     EDGELLM_ASSIGN_OR_RETURN(const double seconds, rivals_->compensate(windows, effort_.n_layer_epochs));
     n_compensated_windows_ = rivals_->compensation()->n_tokens / effort_.n_window_tokens;
-    EDGELLM_RETURN_IF_ERROR(settle_epochs({windows.size(), effort_.n_layer_epochs}, seconds));
+    EDGELLM_RETURN_IF_ERROR(settle_epochs(windows.size(), seconds));
     return rivals_->judge_compensated();
   }
 
-  // By what feedback really took: the seconds of what was done.
-  Status settle_epochs(const FitSteps& done, double seconds) {
+  // By the seconds that feedback on n_windows really took.
+  Status settle_epochs(size_t n_windows, double seconds) {
     if (!pace_) return {};
     // Unless an earlier fit had left this work: then it says nothing of this machine.
-    const double share = seconds / pace_->compensation(done);
+    const double share = seconds / pace_->compensation(n_windows, effort_.n_layer_epochs > 0);
     if (share > 0.02) pace_->torch_factor = share;
     const FitSteps steps = {compress_windows().size(), effort_.n_training_epochs};
     return settle("compensated", [&] {
@@ -458,9 +458,12 @@ class FitRun {
     clock_.begin("measuring runs");
     MeasuredRunOptions o = {options_.program, kv_type_, options_.n_threads};
     o.fill(options_.n_context);
+    ProgressMeter meter(progress_, "measuring runs", 2);
     EDGELLM_ASSIGN_OR_RETURN(run_after_, measure_run(options_.output, o));
+    meter.add(1);
     o.kv_type = options_.kv_type.value_or(KvType::f16);
     EDGELLM_ASSIGN_OR_RETURN(run_before_, measure_run_in_memory(model_file_, o));
+    meter.finish();
     return {};
   }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/content_hash.h"
+#include "core/base/folder.h"
 #include "core/base/output_file.h"
 #include "recipes/calibration_statistics.h"
 #include "recipes/json_file.h"
@@ -78,16 +79,14 @@ Result<std::unique_ptr<FitModel>> shaped_fit_model(const FitModel& whole, const 
   auto shaped = std::make_unique<FitModel>();
   shaped->shape = shape;
   shaped->folder = whole.folder / ("shape-" + hash_text(to_json(shape).dump()).substr(0, 16));
-  std::error_code code;
-  std::filesystem::create_directories(shaped->folder, code);
-  if (code) return Error{fmt::format("cannot make {}: {}", shaped->folder.string(), code.message())};
+  EDGELLM_RETURN_IF_ERROR(make_folder(shaped->folder));
   EDGELLM_ASSIGN_OR_RETURN(KeptChannels channels, kept_channels(*whole.source, shape, whole.importance));
   const std::filesystem::path path = shaped->folder / "model.gguf";
   // It is moved to its place when it is complete.
+  std::error_code code;
   if (!std::filesystem::exists(path, code)) {
     const std::filesystem::path edited = shaped->folder / "edited";
-    std::filesystem::create_directories(edited, code);
-    if (code) return Error{fmt::format("cannot make {}: {}", edited.string(), code.message())};
+    EDGELLM_RETURN_IF_ERROR(make_folder(edited));
     EditStore store(edited, threads);
     EDGELLM_ASSIGN_OR_RETURN(ModelEdit edit, shape_edit(*whole.source, shape, channels, store));
     EDGELLM_RETURN_IF_ERROR(write_edited_model(*whole.source, edit, path, [&](ProgressReport report) {

@@ -40,10 +40,10 @@ double FitPace::closing() const {
   return kClosing * seconds_per_window;
 }
 
-double FitPace::compensation(const FitSteps& steps) const {
-  if (!steps.n_compensation_windows) return 0;
-  const double of_window = kCompensatedWindow + (steps.n_training_epochs ? kLayerTrainedWindow : 0);
-  return (kSolver + of_window * double(steps.n_compensation_windows)) * seconds_per_window * torch_factor;
+double FitPace::compensation(size_t n_windows, bool trains_layers) const {
+  if (!n_windows) return 0;
+  const double of_window = kCompensatedWindow + (trains_layers ? kLayerTrainedWindow : 0);
+  return (kSolver + of_window * double(n_windows)) * seconds_per_window * torch_factor;
 }
 
 double FitPace::training(const FitSteps& steps) const {
@@ -57,7 +57,8 @@ FitSteps steps_within(double seconds, const FitPace& pace, size_t n_windows) {
   FitSteps most;
   for (FitSteps steps : kLadder) {
     steps.n_compensation_windows = std::min(steps.n_compensation_windows, n_windows);
-    if (pace.compensation(steps) + pace.training(steps) <= seconds) most = steps;
+    const double rounding = pace.compensation(steps.n_compensation_windows, steps.n_training_epochs > 0);
+    if (rounding + pace.training(steps) <= seconds) most = steps;
   }
   return most;
 }

@@ -24,8 +24,8 @@ struct FitPace {
 
   double fast() const;     // all of it
   double closing() const;  // what follows the search and those stages: judging, writing, measuring
-  // With training of layers where there are epochs of training.
-  double compensation(const FitSteps& steps) const;
+  // With or without each layer's own training (kFitLayerEpochs).
+  double compensation(size_t n_windows, bool trains_layers) const;
   double training(const FitSteps& steps) const;
 };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/content_hash.h"
+#include "core/base/folder.h"
 #include "recipes/convert.h"
 #include "recipes/tensor_encoding.h"
 
@@ -40,8 +41,7 @@ Result<fs::path> fit_source(const fs::path& model, const fs::path& work, size_t 
   EDGELLM_ASSIGN_OR_RETURN(std::string name, fingerprint(model));
   fs::path converted = work / fmt::format("converted-{}.gguf", name);
   if (fs::exists(converted, code)) return converted;
-  fs::create_directories(work, code);
-  if (code) return Error{fmt::format("cannot make the work folder {}: {}", work.string(), code.message())};
+  EDGELLM_RETURN_IF_ERROR(make_folder(work));
   ConvertOptions options;
   options.n_threads = n_threads;
   options.progress = progress;

@@ -1,22 +1,12 @@
 #include "recipes/fit_work.h"
 
 #include <algorithm>
-#include <fmt/format.h>
 
+#include "core/base/folder.h"
 #include "core/base/progress.h"
 #include "recipes/json_file.h"
 
 namespace edgellm {
-namespace {
-
-Status make_folder(const std::filesystem::path& folder) {
-  std::error_code code;
-  std::filesystem::create_directories(folder, code);
-  if (code) return Error{fmt::format("cannot make the work folder {}: {}", folder.string(), code.message())};
-  return {};
-}
-
-}  // namespace
 
 Result<FitWork> FitWork::open(const std::filesystem::path& root, const std::string& model_hash) {
   const std::filesystem::path folder = root / model_hash.substr(0, 16);

@@ -43,10 +43,11 @@ bool repeats_itself(std::span<const Token> tokens) {
 }
 
 Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer,
-                                         KvType kv_type) {
+                                         KvType kv_type, const Progress& progress) {
   const Metadata& metadata = decoder->file().metadata();
   EDGELLM_ASSIGN_OR_RETURN(Session session, Session::create(decoder, {.n_context = 512, .kv_type = kv_type}));
   GenerationCheck check;
+  ProgressMeter meter(progress, "trying the result", double(std::size(kPrompts) * kAnswerTokens));
   for (const char* question : kPrompts) {
     std::string prompt = question;
     if (metadata.contains("tokenizer.chat_template")) {
@@ -61,10 +62,12 @@ Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const
     Sampler sampler(greedy, decoder->hyperparameters().n_vocabulary);
     session.reset();
     std::vector<Token> tokens = tokenizer.encode(prompt, {.add_special = true, .parse_special = true});
+    size_t n_pieces = 0;
     EDGELLM_ASSIGN_OR_RETURN(Generation answer,
                              generate(session, tokenizer, sampler, tokens, {.max_tokens = kAnswerTokens},
-                                      [](std::string_view) {}));
+                                      [&](std::string_view) { ++n_pieces, meter.add(1); }));
     if (answer.reason == StopReason::interrupted) return Error{"interrupted"};
+    meter.add(double(kAnswerTokens) - double(n_pieces));
     ++check.n_answers;
     bool blank = answer.text.find_first_not_of(" \t\r\n") == std::string::npos;
     if (blank)
@@ -73,6 +76,7 @@ Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const
       ++check.n_looping;
     check.answers.push_back(std::move(answer.text));
   }
+  meter.finish();
   return check;
 }
 

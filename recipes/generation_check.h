@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/progress.h"
 #include "core/base/result.h"
 #include "core/text/tokenizer.h"
 #include "runtime/decode/session.h"
@@ -20,7 +21,7 @@ struct GenerationCheck {
 };
 
 Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer,
-                                         KvType kv_type);
+                                         KvType kv_type, const Progress& progress);
 
 // The last 24 tokens are one piece of 1 to 8 tokens over and over, or of the runs of 4 tokens in the last 96
 // (if there are 48 at least) more than half have been said before.

@@ -1,9 +1,9 @@
 #include "recipes/judged.h"
 
-#include <fmt/format.h>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+
+#include "recipes/json_lines.h"
 
 namespace edgellm {
 
@@ -49,19 +49,14 @@ std::optional<Judged> judged_from(const nlohmann::json& row) {
 
 Result<Judged> judge_once(const std::filesystem::path& log, const std::string& key,
                           const std::function<Result<Judged>()>& judge) {
-  std::ifstream in(log);
-  for (std::string line; std::getline(in, line);) {
-    const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+  for (const nlohmann::json& row : read_json_lines(log)) {
     if (!row.is_object() || row.value("key", nlohmann::json()) != key) continue;
     if (auto known = judged_from(row)) return *known;
   }
   EDGELLM_ASSIGN_OR_RETURN(Judged judged, judge());
   nlohmann::json row = to_json(judged);
   row["key"] = key;
-  std::ofstream out(log, std::ios::app);
-  // On a line of its own, whatever a kill left of the last one.
-  out << '\n' << row.dump() << std::endl;
-  if (!out) return Error{fmt::format("cannot write {}", log.string())};
+  EDGELLM_RETURN_IF_ERROR(append_json_line(log, row));
   return judged;
 }
 

@@ -2,6 +2,25 @@
 
 namespace edgellm {
 
+Status MeasuredModel::encode(const QuantizationPlan& plan, const Progress& progress) {
+  std::vector<std::pair<const GgufTensor*, TensorType>> missing;
+  double n_weights = 0;
+  for (const GgufTensor& tensor : source_.tensors()) {
+    auto planned = plan.types.find(tensor.name);
+    if (planned == plan.types.end() || store_.has(tensor, planned->second)) continue;
+    missing.emplace_back(&tensor, planned->second);
+    n_weights += double(tensor.n_values());
+  }
+  if (missing.empty()) return {};
+  ProgressMeter meter(progress, "encoding a plan", n_weights);
+  for (const auto& [tensor, type] : missing) {
+    if (auto encoded = store_.get(*tensor, type); !encoded.ok()) return encoded.error();
+    meter.add(double(tensor->n_values()), tensor->name);
+  }
+  meter.finish();
+  return {};
+}
+
 Status MeasuredModel::apply(const QuantizationPlan& plan) {
   Decoder& decoder = model_.decoder();
   for (const GgufTensor& tensor : source_.tensors()) {

@@ -73,6 +73,7 @@ class Search {
   Result<double> kl(const QuantizationPlan& plan) {
     const std::string key = plan_hash(plan);
     if (auto known = log_.find(key)) return *known;
+    EDGELLM_RETURN_IF_ERROR(model_.encode(plan, progress_));
     EDGELLM_ASSIGN_OR_RETURN(double measured, kl_on(input_.all_text, plan));
     if (!input_.log.empty()) EDGELLM_RETURN_IF_ERROR(log_.add(key, measured));
     return measured;

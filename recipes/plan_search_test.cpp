@@ -156,12 +156,16 @@ TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
   ThreadPool threads(1);
   CandidateStore store(folder.path() / "tensors", *source, nullptr, threads);
   MeasuredModel measured(*runtime, *source, store);
+  std::vector<ProgressReport> reports;
   auto kl = [&] {
-    auto found = kl_before_search(measured, input, {});
+    auto found = kl_before_search(measured, input, [&](const auto& report) { reports.push_back(report); });
     EXPECT_TRUE(found.ok() && *found);
     return **found;
   };
   const double first = kl();
+  ASSERT_FALSE(reports.empty());
+  EXPECT_EQ(reports[0].stage, "encoding a plan");
+  reports.clear();
   // What is kept is taken as it is.
   std::vector<std::string> plans;
   std::ifstream in(input.log);
@@ -170,6 +174,7 @@ TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
   MeasureLog log(input.log);
   for (const std::string& plan : plans) ASSERT_TRUE(log.add(plan, 0.25 * first).ok());
   EXPECT_EQ(kl(), 0.25 * first);
+  for (const ProgressReport& report : reports) EXPECT_NE(report.stage, "encoding a plan");
 }
 
 }  // namespace

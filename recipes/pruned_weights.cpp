@@ -42,8 +42,9 @@ bool keeps_pruned_weights(const GgufFile& source, TensorRole role, TensorType ty
 
 std::vector<std::string> tensors_losing_zeros(const GgufFile& source, const QuantizationPlan& plan) {
   std::vector<std::string> losing;
+  if (!has_pruned_weights(source)) return losing;
   auto h = read_hyperparameters(source.metadata());
-  if (!h.ok() || !has_pruned_weights(source)) return losing;
+  if (!h.ok()) return losing;
   for (const auto& [name, type] : plan.types) {
     const ParsedTensorName parsed = parse_tensor_name(*h->architecture, name);
     if (parsed.rule && !keeps_pruned_weights(source, parsed.rule->role, type)) losing.push_back(name);

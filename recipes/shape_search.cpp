@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "core/base/folder.h"
 #include "core/base/interrupt.h"
 #include "recipes/edited_model.h"
 #include "recipes/measure_log.h"
@@ -373,10 +374,9 @@ class ShapeSearch {
 
 Result<FoundShape> search_shape(MeasuredModel& model, const ShapeSearchInput& input, ThreadPool& threads,
                                 const Progress& progress) {
-  std::error_code code;
-  std::filesystem::create_directories(input.folder, code);
-  if (code) return Error{fmt::format("cannot make {}: {}", input.folder.string(), code.message())};
+  EDGELLM_RETURN_IF_ERROR(make_folder(input.folder));
   auto found = ShapeSearch(model, input, threads, progress).run();
+  std::error_code code;
   std::filesystem::remove_all(input.folder, code);
   return found;
 }

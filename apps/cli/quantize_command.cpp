@@ -9,8 +9,8 @@
 #include "apps/cli/trained_layers.h"
 #include "core/base/output_file.h"
 #include "core/base/progress.h"
+#include "recipes/calibrated_model.h"
 #include "recipes/compress/compress.h"
-#include "recipes/gptq_model.h"
 #include "recipes/pruned_weights.h"
 #include "recipes/quantize.h"
 #include "recipes/type_plan.h"
@@ -21,7 +21,7 @@ namespace {
 struct Options {
   std::string model, output, type, types, importance, method = "nearest", work, json, memory;
   std::vector<std::string> calibrate;
-  GptqModelOptions gptq;
+  CalibratedModelOptions gptq;
   bool drop_mask = false;
   size_t n_threads = 0;
 };
@@ -34,7 +34,7 @@ std::string description_of(const Options& o) {
 
 Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& plan,
                   const ImportanceMatrix* importance) {
-  GptqModelOptions options = o.gptq;
+  CalibratedModelOptions options = o.gptq;
   options.is_awq = o.method == "awq";
   options.output = o.output;
   options.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
@@ -44,8 +44,8 @@ Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& pla
     EDGELLM_ASSIGN_OR_RETURN(options.memory_limit, parse_byte_size(o.memory));
   }
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report,
-                           quantize_gptq_model(std::make_shared<const GgufFile>(std::move(source)), plan,
-                                               importance, options, terminal_progress()));
+                           quantize_calibrated_model(std::make_shared<const GgufFile>(std::move(source)),
+                                                     plan, importance, options, terminal_progress()));
   report["model"] = o.model;
   fmt::print(stderr,
              "{}: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",

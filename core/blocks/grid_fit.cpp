@@ -264,6 +264,7 @@ EDGELLM_INLINE void fit_sub_blocks_with_min(const SubBlocks& blocks, float code_
     store(fitted.curvature + sub, best_curvature);
     store(fitted.sum_codes + sub, best_codes);
     store(fitted.sum_weights + sub, all_weights);
+    store(fitted.error + sub, best_error);
   }
 }
 

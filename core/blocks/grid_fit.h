@@ -61,6 +61,7 @@ struct FittedScalesAndMins {
   float curvature[kMaxSubBlocks];  // sum of weight * code^2
   float sum_codes[kMaxSubBlocks];  // sum of weight * code
   float sum_weights[kMaxSubBlocks];
+  float error[kMaxSubBlocks];  // sum of weight * rest^2
 };
 
 struct TriedScaleAndMin {

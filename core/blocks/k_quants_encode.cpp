@@ -71,18 +71,11 @@ void fit_q4_q5(const float* values, const float* weights, int n_blocks, bool, Gr
 
 void fit_q2_k(const float* values, const float* weights, int n_blocks, bool thorough, GridBlock* blocks) {
   for (int b = 0; b < n_blocks; ++b, values += 256, weights += 256, ++blocks) {
-    SubScalesAndMins found = find_sub_scales_and_mins(3, values, weights, 16, 16, 15);
-    bool is_turned = false;
-    if (thorough) {
-      // Scale and minimum may both be negative, which turns the grid around; at 4 bits for the sub-minima
-      // that is another set of grids, and the better of the two is one or two percent nearer.
-      float mirrored[256];
-      for (int i = 0; i < 256; ++i) mirrored[i] = -values[i];
-      SubScalesAndMins turned = find_sub_scales_and_mins(3, mirrored, weights, 16, 16, 15);
-      if (turned.error < found.error) found = turned, is_turned = true;
-    }
+    // Scale and minimum may both be negative, which turns the grid around; at 4 bits for the sub-minima
+    // that is another set of grids, and the better of the two is one or two percent nearer.
+    SubScalesAndMins found = find_sub_scales_and_mins(3, values, weights, 16, 16, 15, thorough);
     take(found, 16, *blocks);
-    if (is_turned) blocks->scale ^= 0x8000, blocks->min ^= 0x8000;
+    if (found.is_turned) blocks->scale ^= 0x8000, blocks->min ^= 0x8000;
   }
 }
 

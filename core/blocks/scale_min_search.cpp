@@ -1,6 +1,8 @@
 // The half of scale_search.h that is about grids with a minimum.
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "core/base/float16.h"
@@ -14,6 +16,8 @@ namespace {
 constexpr float kGridHint = 0.1f;
 // Error over energy of values that lie on the grid found, but for rounding.
 constexpr float kOnGrid = 1e-6f;
+// Of an error: below this share of it a grid is another one.
+constexpr float kMuchBetter = 0.999f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Range {
@@ -30,7 +34,9 @@ Range range_of(const float* values, int n_values) {
 }
 
 // Found by trial on normal, heavy-tailed and real weights: more cuts gain less than a hundredth.
-RangeCuts cuts_for(float code_high) {
+RangeCuts cuts_for(float code_high, bool tries_turned = false) {
+  // Each of two fits takes over what the other found better: fewer do.
+  if (tries_turned) return {8, 4, 2.0f, 0.45f, -0.25f, 0.25f};
   if (code_high == 3) return {12, 6, 2.0f, 0.3f, -0.5f, 0.25f};
   if (code_high == 15) return {16, 4, 12.5f, 0.5f, -0.5f, 0.8f};
   return {16, 4, 26.0f, 0.6f, -0.5f, 0.5f};
@@ -94,13 +100,85 @@ void best_super_scales(const float* fitted, const float* curvatures, int n_sub_b
   }
 }
 
+// Fitted grids of the values' negatives: the same levels, counted from the other end.
+FittedScalesAndMins turned_around(const FittedScalesAndMins& fitted, float code_high, int n_sub_blocks) {
+  FittedScalesAndMins turned = fitted;
+  for (int sub = 0; sub < n_sub_blocks; ++sub) {
+    const float min = code_high * fitted.scale[sub] - fitted.min[sub];
+    turned.min[sub] = min > 0 ? min : 0.0f;
+    turned.sum_codes[sub] = code_high * fitted.sum_weights[sub] - fitted.sum_codes[sub];
+    turned.curvature[sub] =
+        fitted.curvature[sub] + code_high * (code_high * fitted.sum_weights[sub] - 2 * fitted.sum_codes[sub]);
+  }
+  return turned;
+}
+
+// Of two fits of the same values the better one of each sub-block, where it is another grid: two that differ
+// find the better pair for all sub-blocks more often than one. A minimum that had to stay at zero may be
+// another grid's, turned around.
+void take_better(const FittedScalesAndMins& other, int n_sub_blocks, FittedScalesAndMins& fitted) {
+  for (int sub = 0; sub < n_sub_blocks; ++sub) {
+    if (!(other.error[sub] < kMuchBetter * fitted.error[sub]) || !(other.min[sub] > 0)) continue;
+    fitted.scale[sub] = other.scale[sub], fitted.min[sub] = other.min[sub];
+    fitted.curvature[sub] = other.curvature[sub], fitted.sum_codes[sub] = other.sum_codes[sub];
+    fitted.error[sub] = other.error[sub];
+  }
+}
+
 struct PairSearch {
-  const SubBlocks& blocks;
-  float code_high;
+  const SubBlocks blocks;
+  const float code_high;
   const FittedScalesAndMins& fitted;
-  int n_sub_blocks, high;
+  const int n_sub_blocks, high;
+  const float energy;  // of the values, weighed
   float mean_codes[kMaxSubBlocks], curvatures[kMaxSubBlocks];
   SuperScaleAndMin best = {};
+
+  PairSearch(const SubBlocks& b, float top_code, const FittedScalesAndMins& f, int highest,
+             float values_energy)
+      : blocks(b),
+        code_high(top_code),
+        fitted(f),
+        n_sub_blocks(b.n_sub_blocks),
+        high(highest),
+        energy(values_energy) {
+    for (int sub = 0; sub < n_sub_blocks; ++sub) {
+      float sum_weights = fitted.sum_weights[sub], sum_codes = fitted.sum_codes[sub];
+      mean_codes[sub] = sum_weights > 0 ? sum_codes / sum_weights : 0.0f;
+      // With the minimum following, the error rises less with the scale.
+      float curvature = fitted.curvature[sub] - sum_codes * mean_codes[sub];
+      curvatures[sub] = curvature > 0 ? curvature : 0.0f;
+    }
+  }
+
+  void begin() { try_likely_pairs(2, 1); }
+
+  // An error far below what this many levels leave of ordinary values means that the values lie on a grid of
+  // this very format; that one is worth finding exactly.
+  // Weights that differ much make the weighed error small for any values, so the plain one must be too.
+  bool may_be_on_grid() const {
+    const float most = kGridHint / (code_high * code_high);
+    if (!(best.error > 0 && best.error < most * energy)) return false;
+    float error = 0, plain_energy = 0;
+    for (int i = 0; i < blocks.n_values; ++i)
+      for (int sub = 0; sub < n_sub_blocks; ++sub) {
+        const float scale = best.scale * best.sub_blocks.scale_integer[sub],
+                    min = best.min * best.sub_blocks.min_integer[sub],
+                    x = blocks.values[i * n_sub_blocks + sub];
+        const float code =
+                        scale > 0 ? std::clamp(std::floor((x + min) / scale + 0.5f), 0.0f, code_high) : 0.0f,
+                    rest = x - (scale * code - min);
+        error += rest * rest, plain_energy += x * x;
+      }
+    return error < most * plain_energy;
+  }
+
+  void finish() {
+    refine(8, 1);
+    if (!may_be_on_grid()) return;
+    try_grid_pair();
+    if (best.error > kOnGrid * energy) refine(4, 3);
+  }
 
   void try_pair(float scale, float min, int n_mins, int n_shifts) {
     SuperScaleAndMin tried = try_super_pair(blocks, code_high, fitted, scale, min, high, 4, n_mins, n_shifts);
@@ -211,34 +289,41 @@ ScaleAndMin find_scale_and_min(float high, const float* values, const float* wei
 }
 
 SubScalesAndMins find_sub_scales_and_mins(int code_high, const float* values, const float* weights,
-                                          int n_sub_blocks, int n_values, int high) {
-  float values_by_sub_block[256], weights_by_sub_block[256];
+                                          int n_sub_blocks, int n_values, int high, bool tries_turned) {
+  float values_by_sub_block[256], weights_by_sub_block[256], negated[256];
   transpose(values, n_sub_blocks, n_values, values_by_sub_block);
   transpose(weights, n_sub_blocks, n_values, weights_by_sub_block);
-  SubBlocks blocks = {values_by_sub_block, weights_by_sub_block, n_values, n_sub_blocks};
-  FittedScalesAndMins fitted;
-  grid_fit().fit_sub_blocks_with_min(blocks, float(code_high), cuts_for(float(code_high)), fitted);
-  PairSearch search = {blocks, float(code_high), fitted, n_sub_blocks, high, {}, {}};
-  for (int sub = 0; sub < n_sub_blocks; ++sub) {
-    float sum_weights = fitted.sum_weights[sub], sum_codes = fitted.sum_codes[sub];
-    search.mean_codes[sub] = sum_weights > 0 ? sum_codes / sum_weights : 0.0f;
-    // With the minimum following, the error rises less with the scale.
-    float curvature = fitted.curvature[sub] - sum_codes * search.mean_codes[sub];
-    search.curvatures[sub] = curvature > 0 ? curvature : 0.0f;
+  const SubBlocks blocks = {values_by_sub_block, weights_by_sub_block, n_values, n_sub_blocks},
+                  turned_blocks = {negated, weights_by_sub_block, n_values, n_sub_blocks};
+  const float top = float(code_high);
+  const RangeCuts cuts = cuts_for(top, tries_turned);
+  FittedScalesAndMins fitted, turned_fitted;
+  grid_fit().fit_sub_blocks_with_min(blocks, top, cuts, fitted);
+  if (tries_turned) {
+    for (int i = 0; i < 256; ++i) negated[i] = -values_by_sub_block[i];
+    grid_fit().fit_sub_blocks_with_min(turned_blocks, top, cuts, turned_fitted);
+    const FittedScalesAndMins before = fitted;
+    take_better(turned_around(turned_fitted, top, n_sub_blocks), n_sub_blocks, fitted);
+    take_better(turned_around(before, top, n_sub_blocks), n_sub_blocks, turned_fitted);
   }
-  search.try_likely_pairs(2, 1);
-  search.refine(8, 1);
-  // An error far below what this many levels leave of ordinary values means that the values lie on a grid of
-  // this very format; that one is worth finding exactly.
   float energy = 0;
   for (int i = 0; i < 256; ++i) energy += weights[i] * values[i] * values[i];
-  if (search.best.error > 0 && search.best.error * float(code_high * code_high) < kGridHint * energy) {
-    search.try_grid_pair();
-    if (search.best.error > kOnGrid * energy) search.refine(4, 3);
-  }
-  const SuperScaleAndMin& best = search.best;
+
+  PairSearch plain(blocks, top, fitted, high, energy);
+  std::optional<PairSearch> turned;
+  plain.begin();
+  if (tries_turned) turned.emplace(turned_blocks, top, turned_fitted, high, energy).begin();
+  // Of ordinary values only the one that is better so far. Which of them is a grid the beginning cannot tell.
+  const bool is_turned_better = turned && turned->best.error < plain.best.error,
+             finishes_both = plain.may_be_on_grid() || (turned && turned->may_be_on_grid());
+  if (!is_turned_better || finishes_both) plain.finish();
+  if (turned && (is_turned_better || finishes_both)) turned->finish();
+  const bool is_turned = turned && turned->best.error < plain.best.error;
+  const SuperScaleAndMin& best = is_turned ? turned->best : plain.best;
+
   SubScalesAndMins found = {};
   found.error = best.error;
+  found.is_turned = is_turned;
   found.scale = finite_half(best.scale), found.min = finite_half(best.min);
   for (int sub = 0; sub < n_sub_blocks; ++sub) {
     found.scales[sub] = int(best.sub_blocks.scale_integer[sub]);

@@ -81,12 +81,15 @@ SubScales find_sub_scales(const Levels& levels, const float* values, const float
 
 struct SubScalesAndMins {
   float error;
+  bool is_turned;  // they are those of the values' negatives
   uint16_t scale, min;
   int scales[kMaxSubBlocks], mins[kMaxSubBlocks];
 };
-// Codes lie in [0, code_high], the integers of scales and mins in [0, high].
+// Codes lie in [0, code_high], the integers of scales and mins in [0, high]. tries_turned: the values'
+// negatives too, and gives the better of both.
 SubScalesAndMins find_sub_scales_and_mins(int code_high, const float* values, const float* weights,
-                                          int n_sub_blocks, int n_values, int high);
+                                          int n_sub_blocks, int n_values, int high,
+                                          bool tries_turned = false);
 
 // Codes of values under scale * code - min, as the search rounded them; code - low is what is stored.
 void round_codes(const float* values, int n_values, float scale, float min, int low, int high,

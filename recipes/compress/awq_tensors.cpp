@@ -12,6 +12,7 @@
 #include "compress/torch_model/torch_call.h"
 #include "compress/torch_model/torch_threads.h"
 #include "compress/torch_model/torch_weights.h"
+#include "core/base/folder.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "recipes/candidate_store.h"
@@ -89,9 +90,7 @@ class AwqRun {
   }
 
   Result<Compensation> run() {
-    std::error_code code;
-    std::filesystem::create_directories(options_.folder, code);
-    if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
+    EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
     for (const auto& line : read_json_lines(log_path())) read_line(line);
     EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute("cpu", "f32"));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
@@ -270,18 +269,13 @@ class AwqRun {
         weights->second = scale_columns(weights->second, found.scales);
     // In place: those of the widest input are as large as the layer, and nothing asks for them as they were.
     scaled.moments.at(of).div_(found.scales.reshape({1, -1})).div_(found.scales.reshape({-1, 1}));
-    auto divide_vector = [&](TensorRole role) {
-      auto before = scaled.vectors.find(role);
-      const at::Tensor& values =
-          before != scaled.vectors.end() ? before->second : calibration.layer().parameter(role);
-      if (values.defined()) scaled.vectors[role] = divide_outputs(values, found.scales);
-    };
     auto previous = scaled.matrices.find(input.previous);
     if (previous != scaled.matrices.end()) {
       previous->second = divide_outputs(previous->second, found.scales);
       scaled.row_scales[input.previous] = found.scales;
     }
-    divide_vector(input.previous_bias);
+    const at::Tensor& vector = calibration.layer().parameter(input.previous_bias);
+    if (vector.defined()) scaled.vectors[input.previous_bias] = divide_outputs(vector, found.scales);
     return {};
   }
 

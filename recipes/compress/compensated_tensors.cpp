@@ -10,6 +10,7 @@
 #include "compress/torch_model/torch_call.h"
 #include "compress/torch_model/torch_threads.h"
 #include "compress/torch_model/torch_weights.h"
+#include "core/base/folder.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "core/blocks/exact_zero.h"
@@ -58,9 +59,7 @@ class CompensationRun {
   }
 
   Result<Compensation> run() {
-    std::error_code code;
-    std::filesystem::create_directories(options_.folder, code);
-    if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
+    EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
     known_ = FinishedWork::read(log_path());
     // In float on every device: weights in bfloat16 would not be those that are to be met.
     EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));

@@ -10,6 +10,7 @@
 #include "compress/torch_model/torch_threads.h"
 #include "compress/torch_model/torch_weights.h"
 #include "compress/train/end_training.h"
+#include "core/base/folder.h"
 #include "core/base/interrupt.h"
 #include "core/base/machine.h"
 #include "core/base/output_file.h"
@@ -40,9 +41,7 @@ class GridTrainingRun {
   Result<GridTraining> run() {
     if (windows_.size() < 8)
       return Error{fmt::format("training wants at least 8 windows of text, got {}", windows_.size())};
-    std::error_code code;
-    std::filesystem::create_directories(options_.folder, code);
-    if (code) return Error{fmt::format("cannot make {}: {}", options_.folder.string(), code.message())};
+    EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
     EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     const int64_t n_tokens = int64_t(windows_[0].size());

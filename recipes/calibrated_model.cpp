@@ -1,4 +1,4 @@
-#include "recipes/gptq_model.h"
+#include "recipes/calibrated_model.h"
 
 #include <cmath>
 #include <fmt/format.h>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kFewestWindows = 8;
 // Version of what the work folder holds; raise it when the same input gives another result.
-constexpr const char* kWorkVersion = "gptq 3";
+constexpr const char* kWorkVersion = "gptq 4";
 
 // Geometric mean of the tensors' output errors beside rounding to nearest's.
 double mean_ratio(const Compensation& compensation) {
@@ -35,9 +35,11 @@ double mean_ratio(const Compensation& compensation) {
 
 }  // namespace
 
-Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> source,
-                                           const QuantizationPlan& plan, const ImportanceMatrix* importance,
-                                           const GptqModelOptions& options, const Progress& progress) {
+Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile> source,
+                                                 const QuantizationPlan& plan,
+                                                 const ImportanceMatrix* importance,
+                                                 const CalibratedModelOptions& options,
+                                                 const Progress& progress) {
   const double started = monotonic_seconds();
   EDGELLM_RETURN_IF_ERROR(check_output(options.output, options.calibrate));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(options.output, source->paths()));

@@ -15,7 +15,7 @@
 
 namespace edgellm {
 
-struct GptqModelOptions {
+struct CalibratedModelOptions {
   bool is_awq = false;  // scaled before rounding instead (recipes/compress/awq_tensors.h)
   std::filesystem::path output;
   std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
@@ -37,8 +37,10 @@ struct GptqModelOptions {
 // product's matrix (an embedding that is not tied), and may be null. Error where LibTorch is not linked, text
 // that is missing or too short, and what compensate_tensors() reports; a run that was stopped is gone on with
 // by the same call.
-Result<nlohmann::json> quantize_gptq_model(std::shared_ptr<const GgufFile> source,
-                                           const QuantizationPlan& plan, const ImportanceMatrix* importance,
-                                           const GptqModelOptions& options, const Progress& progress);
+Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile> source,
+                                                 const QuantizationPlan& plan,
+                                                 const ImportanceMatrix* importance,
+                                                 const CalibratedModelOptions& options,
+                                                 const Progress& progress);
 
 }  // namespace edgellm
