@@ -62,7 +62,9 @@ Status learn_importance(FitModel& whole, std::span<const std::vector<Token>> win
   CandidateStore plain(whole.folder / "tensors", *whole.source, nullptr, threads);
   plain.share(drawn_with);
   MeasuredModel stand_in(*whole.runtime, *whole.source, plain);
-  EDGELLM_RETURN_IF_ERROR(stand_in.apply(stand_in_plan(whole.candidates)));
+  const QuantizationPlan plan = stand_in_plan(whole.candidates);
+  EDGELLM_RETURN_IF_ERROR(stand_in.encode(plan, progress));
+  EDGELLM_RETURN_IF_ERROR(stand_in.apply(plan));
   EDGELLM_ASSIGN_OR_RETURN(CalibrationStatistics statistics,
                            collect_calibration_statistics(*whole.runtime, windows, progress));
   stand_in.restore();

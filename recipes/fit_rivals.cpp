@@ -31,7 +31,8 @@ Status FitRivals::judge(const MeasuredPlan& plan) {
 Result<Judged> FitRivals::judge_plan(const QuantizationPlan& plan, CandidateStore& store) {
   return judge_once(input_.log, plan_hash(plan) + " " + store.folder().filename().string(), [&] {
     MeasuredModel measured(*input_.model.runtime, *input_.model.source, store);
-    Status applied = measured.apply(plan);
+    Status applied = measured.encode(plan, progress_);
+    if (applied.ok()) applied = measured.apply(plan);
     auto judged = applied.ok() ? judge_model(*input_.model.runtime, input_.text, input_.reference, progress_)
                                : Result<Judged>(applied.error());
     measured.restore();

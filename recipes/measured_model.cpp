@@ -12,8 +12,9 @@ Status MeasuredModel::encode(const QuantizationPlan& plan, const Progress& progr
     n_weights += double(tensor.n_values());
   }
   if (missing.empty()) return {};
-  ProgressMeter meter(progress, "encoding a plan", n_weights);
+  ProgressMeter meter(progress, "encoding weights", n_weights);
   for (const auto& [tensor, type] : missing) {
+    meter.add(0, tensor->name);
     if (auto encoded = store_.get(*tensor, type); !encoded.ok()) return encoded.error();
     meter.add(double(tensor->n_values()), tensor->name);
   }

@@ -84,7 +84,9 @@ class Search {
     EDGELLM_ASSIGN_OR_RETURN(Allocation start, allocate(problem_.items, problem_.budget));
     predicted_harm_ = allocation_cost(problem_.items, start);
     EDGELLM_RETURN_IF_ERROR(read_checkpoint());
-    if (state_.choice.size() == problem_.items.size()) return {};
+    // What an earlier run encoded may be gone again.
+    if (state_.choice.size() == problem_.items.size())
+      return model_.encode(problem_.plan_of(state_.choice), progress_);
     state_ = {};
     state_.choice = std::move(start);
     EDGELLM_ASSIGN_OR_RETURN(state_.measured, kl(problem_.plan_of(state_.choice)));

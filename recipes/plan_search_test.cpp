@@ -164,7 +164,7 @@ TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
   };
   const double first = kl();
   ASSERT_FALSE(reports.empty());
-  EXPECT_EQ(reports[0].stage, "encoding a plan");
+  EXPECT_EQ(reports[0].stage, "encoding weights");
   reports.clear();
   // What is kept is taken as it is.
   std::vector<std::string> plans;
@@ -174,7 +174,7 @@ TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
   MeasureLog log(input.log);
   for (const std::string& plan : plans) ASSERT_TRUE(log.add(plan, 0.25 * first).ok());
   EXPECT_EQ(kl(), 0.25 * first);
-  for (const ProgressReport& report : reports) EXPECT_NE(report.stage, "encoding a plan");
+  for (const ProgressReport& report : reports) EXPECT_NE(report.stage, "encoding weights");
 }
 
 }  // namespace

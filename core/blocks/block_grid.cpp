@@ -30,7 +30,7 @@ void encode_on_grid(const BlockGrid& grid, const float* values, const float* imp
     static_assert(kMaxRuns * kMaxRunValues >= kMaxBlockValues);
     GridBlock found[kMaxRuns];
     row_weights.copy(begin, n_blocks * grid.n_values, weights);
-    grid.fit(values + begin, weights, n_blocks, importance != nullptr, found);
+    grid.fit(values + begin, weights, n_blocks, !row_weights.are_even(), found);
     for (int b = 0; b < n_blocks; ++b, bytes += n_bytes, begin += size_t(grid.n_values)) {
       for (int run = 0; run < grid.n_runs(); ++run) {
         const float* x = values + begin + size_t(run * grid.n_run_values);

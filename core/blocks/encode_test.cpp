@@ -96,6 +96,15 @@ TEST(Encode, ValuesOnTheFormatsOwnGridAreKept) {
   }
 }
 
+// It is looked for from both ends, weighed or not.
+TEST(Encode, ValuesDecodedFromQ2_KComeBackExactlyWhateverTheirImportance) {
+  auto values = round_trip(TensorType::Q2_K, random_values(256 * 64, 3));
+  auto importance = random_importance(values.size(), 4);
+  for (const float* weights :
+       {static_cast<const float*>(nullptr), const_cast<const float*>(importance.data())})
+    EXPECT_EQ(round_trip(TensorType::Q2_K, values, weights), values) << (weights ? "weighed" : "plain");
+}
+
 TEST(Encode, ValuesDecodedFromQ4_KComeBackExactly) {
   // As files have them: some sub-block has the largest scale, some the largest minimum, and not all use every
   // code.

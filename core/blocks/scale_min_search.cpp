@@ -14,6 +14,8 @@ namespace {
 // Error times squared levels over energy: ordinary weights are above 0.5, grid values at most a fifth of
 // that.
 constexpr float kGridHint = 0.1f;
+// The same without the weights, by which the grid was chosen: those that weigh little may be a code off.
+constexpr float kPlainGridHint = 0.3f;
 // Error over energy of values that lie on the grid found, but for rounding.
 constexpr float kOnGrid = 1e-6f;
 // Of an error: below this share of it a grid is another one.
@@ -157,8 +159,8 @@ struct PairSearch {
   // this very format; that one is worth finding exactly.
   // Weights that differ much make the weighed error small for any values, so the plain one must be too.
   bool may_be_on_grid() const {
-    const float most = kGridHint / (code_high * code_high);
-    if (!(best.error > 0 && best.error < most * energy)) return false;
+    const float per_level = code_high * code_high;
+    if (!(best.error > 0 && best.error * per_level < kGridHint * energy)) return false;
     float error = 0, plain_energy = 0;
     for (int i = 0; i < blocks.n_values; ++i)
       for (int sub = 0; sub < n_sub_blocks; ++sub) {
@@ -170,7 +172,7 @@ struct PairSearch {
                     rest = x - (scale * code - min);
         error += rest * rest, plain_energy += x * x;
       }
-    return error < most * plain_energy;
+    return error * per_level < kPlainGridHint * plain_energy;
   }
 
   void finish() {
@@ -313,17 +315,20 @@ SubScalesAndMins find_sub_scales_and_mins(int code_high, const float* values, co
   std::optional<PairSearch> turned;
   plain.begin();
   if (tries_turned) turned.emplace(turned_blocks, top, turned_fitted, high, energy).begin();
-  // Of ordinary values only the one that is better so far. Which of them is a grid the beginning cannot tell.
-  const bool is_turned_better = turned && turned->best.error < plain.best.error,
-             finishes_both = plain.may_be_on_grid() || (turned && turned->may_be_on_grid());
-  if (!is_turned_better || finishes_both) plain.finish();
-  if (turned && (is_turned_better || finishes_both)) turned->finish();
-  const bool is_turned = turned && turned->best.error < plain.best.error;
-  const SuperScaleAndMin& best = is_turned ? turned->best : plain.best;
+  PairSearch *better = &plain, *other = turned ? &*turned : nullptr;
+  if (other && other->best.error < better->best.error) std::swap(better, other);
+  better->finish();
+  // Of ordinary values the end that is better at the beginning is enough. Which of them is a grid only shows
+  // when both are finished.
+  if (other && (better->may_be_on_grid() || other->may_be_on_grid())) {
+    other->finish();
+    if (other->best.error < better->best.error) better = other;
+  }
+  const SuperScaleAndMin& best = better->best;
 
   SubScalesAndMins found = {};
   found.error = best.error;
-  found.is_turned = is_turned;
+  found.is_turned = better != &plain;
   found.scale = finite_half(best.scale), found.min = finite_half(best.min);
   for (int sub = 0; sub < n_sub_blocks; ++sub) {
     found.scales[sub] = int(best.sub_blocks.scale_integer[sub]);

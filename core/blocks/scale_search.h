@@ -24,6 +24,7 @@ class RowWeights {
  public:
   RowWeights(const float* importance, size_t n_values);
   void copy(size_t begin, int n_values, float* weights) const;
+  bool are_even() const { return factor_ == 0; }
 
  private:
   const float* importance_;
@@ -85,8 +86,8 @@ struct SubScalesAndMins {
   uint16_t scale, min;
   int scales[kMaxSubBlocks], mins[kMaxSubBlocks];
 };
-// Codes lie in [0, code_high], the integers of scales and mins in [0, high]. tries_turned: the values'
-// negatives too, and gives the better of both.
+// Codes lie in [0, code_high], the integers of scales and mins in [0, high]. tries_turned (of two-bit codes):
+// the values' negatives too, and gives the better of both.
 SubScalesAndMins find_sub_scales_and_mins(int code_high, const float* values, const float* weights,
                                           int n_sub_blocks, int n_values, int high,
                                           bool tries_turned = false);
