@@ -14,15 +14,16 @@ std::filesystem::path CandidateStore::path_of(const std::filesystem::path& folde
   return folder / fmt::format("{}.{}", tensor, to_string(type));
 }
 
-bool CandidateStore::has(const GgufTensor& tensor, TensorType type) const {
-  if (type == tensor.type && !changed_.contains(tensor.name)) return true;
-  return files_.contains({tensor.name, type}) || is_on_disk(tensor, type);
-}
-
-bool CandidateStore::is_on_disk(const GgufTensor& tensor, TensorType type) const {
+bool CandidateStore::is_stored(const std::filesystem::path& folder, const GgufTensor& tensor,
+                               TensorType type) {
   auto n_bytes = tensor_bytes({tensor.name, type, tensor.dimensions});
   std::error_code code;
-  return n_bytes.ok() && std::filesystem::file_size(path_of(folder_, tensor.name, type), code) == *n_bytes;
+  return n_bytes.ok() && std::filesystem::file_size(path_of(folder, tensor.name, type), code) == *n_bytes;
+}
+
+bool CandidateStore::has(const GgufTensor& tensor, TensorType type) const {
+  if (type == tensor.type && !changed_.contains(tensor.name)) return true;
+  return files_.contains({tensor.name, type}) || is_stored(folder_, tensor, type);
 }
 
 Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor, TensorType type) {
@@ -33,7 +34,8 @@ Result<std::span<const std::byte>> CandidateStore::get(const GgufTensor& tensor,
   std::error_code code;
   std::filesystem::create_directories(folder_, code);
   std::filesystem::path path = path_of(folder_, tensor.name, type);
-  if (!is_on_disk(tensor, type) && !(link_shared(tensor, type, path) && is_on_disk(tensor, type))) {
+  if (!is_stored(folder_, tensor, type) &&
+      !(link_shared(tensor, type, path) && is_stored(folder_, tensor, type))) {
     EDGELLM_ASSIGN_OR_RETURN(OutputFile out, OutputFile::create(path));
     const std::vector<float> weights = weights_for(tensor, type);
     EncodeTensorOptions options;

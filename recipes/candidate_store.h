@@ -29,6 +29,9 @@ class CandidateStore {
   static std::filesystem::path path_of(const std::filesystem::path& folder, const std::string& tensor,
                                        TensorType type);
 
+  // Whether a store's folder has all of the tensor's bytes in this type, and no more.
+  static bool is_stored(const std::filesystem::path& folder, const GgufTensor& tensor, TensorType type);
+
   const std::filesystem::path& folder() const { return folder_; }
 
   // The folder holds this tensor changed by other means, in its own type too.
@@ -57,8 +60,6 @@ class CandidateStore {
   // Of the columns, [n_columns] or empty. Q8_0 has none: the stand-in is encoded before importance is learned
   // from it, and serves afterwards too.
   std::vector<float> weights_for(const GgufTensor& tensor, TensorType type) const;
-  // All of its bytes, and no more.
-  bool is_on_disk(const GgufTensor& tensor, TensorType type) const;
   // Whether the encoding is at `path` now.
   bool link_shared(const GgufTensor& tensor, TensorType type, const std::filesystem::path& path) const;
 

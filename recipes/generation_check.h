@@ -20,6 +20,8 @@ struct GenerationCheck {
   bool collapsed() const { return 2 * (n_empty + n_looping) > n_answers; }
 };
 
+// A few built-in questions, through the chat template where there is one, 96 tokens at most each. Error:
+// "interrupted", no memory for the cache.
 Result<GenerationCheck> check_generation(std::shared_ptr<Decoder> decoder, const Tokenizer& tokenizer,
                                          KvType kv_type, const Progress& progress);
 

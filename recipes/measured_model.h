@@ -18,7 +18,8 @@ class MeasuredModel {
   MeasuredModel(RuntimeLanguageModel& model, const GgufFile& source, CandidateStore& store)
       : model_(model), source_(source), store_(store) {}
 
-  // Makes what apply() of the plan needs and the store has not, which takes minutes for a whole model.
+  // Makes what apply() of the plan needs and the store has not, which takes minutes for a whole model. Error:
+  // out of disk, "interrupted"; what is finished stays.
   Status encode(const QuantizationPlan& plan, const Progress& progress);
   // From now on the model computes as the plan's file would.
   Status apply(const QuantizationPlan& plan);

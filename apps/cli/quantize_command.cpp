@@ -21,7 +21,7 @@ namespace {
 struct Options {
   std::string model, output, type, types, importance, method = "nearest", work, json, memory;
   std::vector<std::string> calibrate;
-  CalibratedModelOptions gptq;
+  CalibratedModelOptions calibrated;
   bool drop_mask = false;
   size_t n_threads = 0;
 };
@@ -32,9 +32,9 @@ std::string description_of(const Options& o) {
   return fmt::format("types of {}, the rest {}", o.types, (*find_preset(o.type))->name);
 }
 
-Status write_gptq(const Options& o, GgufFile source, const QuantizationPlan& plan,
-                  const ImportanceMatrix* importance) {
-  CalibratedModelOptions options = o.gptq;
+Status write_calibrated(const Options& o, GgufFile source, const QuantizationPlan& plan,
+                        const ImportanceMatrix* importance) {
+  CalibratedModelOptions options = o.calibrated;
   options.is_awq = o.method == "awq";
   options.output = o.output;
   options.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
@@ -71,7 +71,7 @@ Status check_method(const Options& o, const CLI::App& gptq) {
     for (const char* name : {"--damping", "--weigh-tokens", "--train-layers", "--device"})
       if (is_awq && gptq.get_option(name)->count())
         return Error{fmt::format("{} goes with --method gptq", name)};
-    return check_torch_device(o.gptq.device);
+    return check_torch_device(o.calibrated.device);
   }
   for (const CLI::Option* option : gptq.get_options())
     if (option->count()) return Error{fmt::format("{} goes with --method gptq or awq", option->get_name())};
@@ -103,7 +103,7 @@ Status quantize(const Options& o) {
   const uint64_t n_source_bytes = source.n_file_bytes();
   const ImportanceMatrix* weights = o.importance.empty() ? nullptr : &importance;
   EDGELLM_RETURN_IF_ERROR(
-      o.method != "nearest" ? write_gptq(o, std::move(source), plan, weights)
+      o.method != "nearest" ? write_calibrated(o, std::move(source), plan, weights)
                             : quantize_model(source, plan, weights, o.output, threads, terminal_progress()));
   fmt::print(stderr, "{}: {} -> {} ({}) in {:.1f} s\n", o.output, byte_size_text(n_source_bytes),
              byte_size_text(n_bytes), description_of(o), monotonic_seconds() - started);
@@ -144,27 +144,27 @@ void add_quantize(CLI::App& app, Status& status) {
                     "holds no exact zero");
   auto* gptq = command->add_option_group("GPTQ and AWQ");
   gptq->add_option("--calibrate", o->calibrate, "text files (default: text drawn from the model itself)");
-  gptq->add_option("--windows", o->gptq.n_windows, "windows of text that are used")
+  gptq->add_option("--windows", o->calibrated.n_windows, "windows of text that are used")
       ->check(CLI::Range(8, 1 << 20))
       ->capture_default_str();
-  gptq->add_option("--window-tokens", o->gptq.n_window_tokens, "tokens of a window")
+  gptq->add_option("--window-tokens", o->calibrated.n_window_tokens, "tokens of a window")
       ->check(CLI::Range(16, 1 << 16))
       ->capture_default_str();
-  gptq->add_option("--damping", o->gptq.damping,
+  gptq->add_option("--damping", o->calibrated.damping,
                    "share of the mean of H's diagonal that is added to it (default: 0.1)")
       ->check(CLI::Range(1e-6, 10.0));
   gptq->add_flag(
-      "--weigh-tokens", o->gptq.weigh_tokens,
+      "--weigh-tokens", o->calibrated.weigh_tokens,
       "count the errors of each token by how much the model's expectations feel them, which takes "
       "about twice the time and, beside --calibration-memory, the output matrix in float and half a "
       "gigabyte");
   gptq->add_option(
-          "--train-layers", o->gptq.n_layer_epochs,
+          "--train-layers", o->calibrated.n_layer_epochs,
           "train each layer, before the next one is rounded, to give what the original's gives: its scales, "
           "from three times on levels too, so many times over the text, each as long as the rounding or "
           "more, and 30 bytes a weight of a layer; kept where text held back says it helped (default: 0)")
       ->check(CLI::Range(size_t{0}, size_t{100}));
-  gptq->add_option("--train-epochs", o->gptq.n_training_epochs,
+  gptq->add_option("--train-epochs", o->calibrated.n_training_epochs,
                    "then train scales, minima, norms and biases on the same text, so many times over it; "
                    "kept where text held back says it helped (default: 0)")
       ->check(CLI::Range(size_t{0}, size_t{100}));
@@ -174,7 +174,7 @@ void add_quantize(CLI::App& app, Status& status) {
           "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale; layers "
           "stay unpacked between its steps where they fit (default: a quarter of the machine's memory)")
       ->check(byte_size_check());
-  gptq->add_option("--device", o->gptq.device,
+  gptq->add_option("--device", o->calibrated.device,
                    "where the text goes through the model and what is trained is computed: cpu, cuda, cuda:1 "
                    "('edgellm torch' lists them); weights are rounded on the CPU")
       ->capture_default_str();

@@ -100,9 +100,9 @@ TEST(Encode, ValuesOnTheFormatsOwnGridAreKept) {
 TEST(Encode, ValuesDecodedFromQ2_KComeBackExactlyWhateverTheirImportance) {
   auto values = round_trip(TensorType::Q2_K, random_values(256 * 64, 3));
   auto importance = random_importance(values.size(), 4);
-  for (const float* weights :
-       {static_cast<const float*>(nullptr), const_cast<const float*>(importance.data())})
-    EXPECT_EQ(round_trip(TensorType::Q2_K, values, weights), values) << (weights ? "weighed" : "plain");
+  for (const bool is_weighed : {false, true})
+    EXPECT_EQ(round_trip(TensorType::Q2_K, values, is_weighed ? importance.data() : nullptr), values)
+        << is_weighed;
 }
 
 TEST(Encode, ValuesDecodedFromQ4_KComeBackExactly) {

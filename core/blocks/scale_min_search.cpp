@@ -19,7 +19,7 @@ constexpr float kPlainGridHint = 0.3f;
 // Error over energy of values that lie on the grid found, but for rounding.
 constexpr float kOnGrid = 1e-6f;
 // Of an error: below this share of it a grid is another one.
-constexpr float kMuchBetter = 0.999f;
+constexpr float kAnotherGrid = 0.999f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 struct Range {
@@ -120,7 +120,7 @@ FittedScalesAndMins turned_around(const FittedScalesAndMins& fitted, float code_
 // another grid's, turned around.
 void take_better(const FittedScalesAndMins& other, int n_sub_blocks, FittedScalesAndMins& fitted) {
   for (int sub = 0; sub < n_sub_blocks; ++sub) {
-    if (!(other.error[sub] < kMuchBetter * fitted.error[sub]) || !(other.min[sub] > 0)) continue;
+    if (!(other.error[sub] < kAnotherGrid * fitted.error[sub]) || !(other.min[sub] > 0)) continue;
     fitted.scale[sub] = other.scale[sub], fitted.min[sub] = other.min[sub];
     fitted.curvature[sub] = other.curvature[sub], fitted.sum_codes[sub] = other.sum_codes[sub];
     fitted.error[sub] = other.error[sub];

@@ -121,7 +121,7 @@ class AwqRun {
       if (!plan_.dropped_layers.contains(layer) && !is_stored(layer)) return false;
     const GgufTensor* head = matrices_->head();
     return !head || (tensors_.contains(head->name) &&
-                     PlannedMatrices::is_stored(options_.folder, *head, matrices_->type_of(*head)));
+                     CandidateStore::is_stored(options_.folder, *head, matrices_->type_of(*head)));
   }
 
   Status round_all() {
@@ -158,7 +158,7 @@ class AwqRun {
     auto known = layers_.find(layer);
     if (known == layers_.end()) return false;
     auto is_there = [&](const GgufTensor& tensor, TensorType type) {
-      return PlannedMatrices::is_stored(options_.folder, tensor, type);
+      return CandidateStore::is_stored(options_.folder, tensor, type);
     };
     for (TensorRole role : layer_matrix_roles())
       if (const GgufTensor* tensor = matrices_->of_layer(role, layer))

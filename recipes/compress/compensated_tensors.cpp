@@ -78,7 +78,7 @@ class CompensationRun {
   bool is_finished() const {
     auto is_stored = [&](const GgufTensor* tensor) {
       return !tensor || (known_.tensors.contains(tensor->name) &&
-                         PlannedMatrices::is_stored(options_.folder, *tensor, matrices_->type_of(*tensor)));
+                         CandidateStore::is_stored(options_.folder, *tensor, matrices_->type_of(*tensor)));
     };
     for (uint32_t layer = 0; layer < model_->n_layers(); ++layer) {
       for (TensorRole role : layer_matrix_roles())
@@ -93,7 +93,7 @@ class CompensationRun {
     return known != known_.layers.end() &&
            std::ranges::all_of(known->second.changed, [&](const std::string& name) {
              const GgufTensor& tensor = *source_->find(name);
-             return PlannedMatrices::is_stored(options_.folder, tensor, tensor.type);
+             return CandidateStore::is_stored(options_.folder, tensor, tensor.type);
            });
   }
 

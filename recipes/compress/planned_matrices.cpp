@@ -1,6 +1,5 @@
 #include "recipes/compress/planned_matrices.h"
 
-#include "recipes/candidate_store.h"
 #include "recipes/role_tensor.h"
 
 namespace edgellm {
@@ -12,14 +11,6 @@ const GgufTensor* PlannedMatrices::of_layer(TensorRole role, uint32_t layer) con
 
 const GgufTensor* PlannedMatrices::head() const {
   return with_new_type(source_.find(has_tied_embedding(source_) ? "token_embd.weight" : "output.weight"));
-}
-
-bool PlannedMatrices::is_stored(const std::filesystem::path& folder, const GgufTensor& tensor,
-                                TensorType type) {
-  auto n_bytes = tensor_bytes({tensor.name, type, tensor.dimensions});
-  std::error_code code;
-  return n_bytes.ok() &&
-         std::filesystem::file_size(CandidateStore::path_of(folder, tensor.name, type), code) == *n_bytes;
 }
 
 const GgufTensor* PlannedMatrices::with_new_type(const GgufTensor* tensor) const {

@@ -1,7 +1,5 @@
-// The matrices that a plan gives another type than they have, by what they do, and whether a folder has them.
+// The matrices that a plan gives another type than they have, by what they do.
 #pragma once
-
-#include <filesystem>
 
 #include "core/arch/architecture.h"
 #include "core/model_file/gguf.h"
@@ -21,9 +19,6 @@ class PlannedMatrices {
   // The output matrix, or the embedding in its place.
   const GgufTensor* head() const;
   TensorType type_of(const GgufTensor& tensor) const { return plan_.types.at(tensor.name); }
-
-  // Whether a CandidateStore's folder has all of the tensor's bytes in this type.
-  static bool is_stored(const std::filesystem::path& folder, const GgufTensor& tensor, TensorType type);
 
  private:
   const GgufTensor* with_new_type(const GgufTensor* tensor) const;
