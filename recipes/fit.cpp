@@ -297,10 +297,8 @@ class FitRun {
   // all of them are encoded and measured.
   Status choose_shape() {
     if (!options_.drop_layers) return {};
-    if (!effort_.leaves_out) {
-      EDGELLM_ASSIGN_OR_RETURN(const std::optional<double> of_whole, least_predicted_harm(search_input()));
-      if (of_whole) return {};
-    }
+    EDGELLM_ASSIGN_OR_RETURN(const std::optional<double> harm, least_predicted_harm(search_input()));
+    if (harm && *harm < effort_.least_harm_to_leave_out) return {};
     clock_.begin("choosing what to leave out");
     const auto path = work_->file(fmt::format("shape-{}.json", search_key()));
     if (auto known = read_json<nlohmann::json>(path))

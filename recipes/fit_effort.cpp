@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 
 namespace edgellm {
 
@@ -17,6 +18,7 @@ Result<FitEffort> fit_effort(std::string_view name) {
   effort.n_training_epochs = 1;
   effort.n_generations = 10;
   effort.patience = 2;
+  effort.least_harm_to_leave_out = 0;
   if (name == "best") return effort;
   return Error{fmt::format("unknown effort {}: fast, balanced or best", name)};
 }
@@ -28,7 +30,7 @@ FitEffort effort_for_size(FitEffort effort, uint64_t n_model_bytes) {
   effort.n_generations = 1;
   effort.n_offspring = 4;
   effort.n_presets = 1;
-  effort.leaves_out = false;
+  effort.least_harm_to_leave_out = std::numeric_limits<double>::infinity();
   return effort;
 }
 

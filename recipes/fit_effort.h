@@ -22,8 +22,10 @@ struct FitEffort {
   size_t n_offspring = 6;
   size_t patience = 1;   // generations of little gain before the evolution ends
   size_t n_presets = 2;  // that are measured beside the searched plan
-  // Whether parts are left out where that is better; otherwise only where nothing fits with all of them.
-  bool leaves_out = true;
+  // Predicted harm in nats of the best plan of all parts from which on it is measured what leaving parts out
+  // would do: small harm has never been worth a part. Where nothing fits with all of them they are in any
+  // case.
+  double least_harm_to_leave_out = 0.2;
   // Whether plans are made of codebook types too (recipes/tensor_costs.h); otherwise only where the others do
   // not fit.
   bool codebooks = false;

@@ -1,5 +1,6 @@
 #include "recipes/fit_effort.h"
 
+#include <cmath>
 #include <gtest/gtest.h>
 
 namespace edgellm {
@@ -40,7 +41,8 @@ TEST(FitEffort, OnlyAFastFitOfALargeModelDoesLess) {
   }
   const FitEffort large = effort_for_size({}, kLargeModelBytes + 1);
   EXPECT_LT(large.n_window_tokens, FitEffort().n_window_tokens);
-  EXPECT_FALSE(large.leaves_out);
+  EXPECT_TRUE(std::isinf(large.least_harm_to_leave_out));
+  EXPECT_EQ(fit_effort("best").value().least_harm_to_leave_out, 0);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace edgellm {
 namespace {
 
 // In windows of the original. The solver's share of rounding with feedback does not depend on the text.
-constexpr double kFast = 250, kClosing = 25, kSolver = 80, kCompensatedWindow = 2.9, kLayerTrainedWindow = 3,
+constexpr double kFast = 200, kClosing = 25, kSolver = 80, kCompensatedWindow = 2.9, kLayerTrainedWindow = 3,
                  kAskedWindow = 1.2, kTrainedWindow = 5;
 
 constexpr std::array<FitSteps, 8> kLadder = {

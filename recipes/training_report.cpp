@@ -8,13 +8,9 @@ nlohmann::json to_json(const GridTraining& t) {
     epochs.push_back({{"trained_kl", t.epoch_trained[i]}, {"held_kl", t.epoch_held[i]}});
   nlohmann::json stopped;
   if (!t.stopped.empty()) stopped = t.stopped;
-  return {{"held_kl_before", t.held_before},
-          {"held_kl", t.held_after},
-          {"best_epoch", t.best_epoch},
-          {"learning_rate", t.learning_rate},
-          {"stopped", stopped},
-          {"epochs", epochs},
-          {"tokens", t.n_tokens}};
+  return {{"held_kl_before", t.held_before},  {"held_kl", t.held_after}, {"best_epoch", t.best_epoch},
+          {"learning_rate", t.learning_rate}, {"stopped", stopped},      {"epochs", epochs},
+          {"step_kl", t.step_divergence},     {"tokens", t.n_tokens}};
 }
 
 }  // namespace edgellm

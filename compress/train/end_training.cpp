@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <numeric>
 #include <optional>
 #include <torch/optim/adam.h>
 
@@ -34,7 +35,6 @@ struct EndTraining::State {
   std::optional<ProgressMeter> meter;
   // How far it is: steps of the epoch in work are n_steps less those of the finished ones.
   size_t n_steps = 0, n_epochs_done = 0;
-  double epoch_sum = 0;  // of divergences in the epoch in work
   EndTrainingResult result;
   std::vector<at::Tensor> best;  // copies of all parameters
   double saved_at = 0, save_seconds = 0;
@@ -152,13 +152,14 @@ Result<double> EndTraining::train_epoch(size_t epoch) {
     }
     s.adam->step();
     ++s.n_steps;
-    s.epoch_sum += loss;
+    s.result.step_divergence.push_back(loss);
     s.meter->add(kTrainedCost * double(options_.n_batch_windows),
                  fmt::format("epoch {} of {}, divergence {:.4f}", epoch + 1, options_.n_epochs, loss));
     if (monotonic_seconds() - s.saved_at > std::max(kSecondsBetweenCheckpoints, kSaveShare * s.save_seconds))
       EDGELLM_RETURN_IF_ERROR(save());
   }
-  return s.epoch_sum / double(n_epoch_steps);
+  const std::vector<double>& all = s.result.step_divergence;
+  return std::accumulate(all.end() - int64_t(n_epoch_steps), all.end(), 0.0) / double(n_epoch_steps);
 }
 
 void EndTraining::keep_best() {
@@ -194,7 +195,6 @@ Result<EndTrainingResult> EndTraining::run(const Progress& progress) {
       EDGELLM_ASSIGN_OR_RETURN(double held, held_divergence());
       s.result.epoch_trained.push_back(trained);
       s.result.epoch_held.push_back(held);
-      s.epoch_sum = 0;
       ++s.n_epochs_done;
       if (held < s.result.held_after) {
         s.result.held_after = held;
@@ -232,9 +232,9 @@ Status EndTraining::save() const {
   const double started = monotonic_seconds();
   torch::serialize::OutputArchive archive, adam;
   archive.write("key", c10::IValue(options_.key));
-  archive.write("steps",
-                numbers({double(s.n_steps), double(s.n_epochs_done), s.epoch_sum, s.result.held_before,
-                         s.result.held_after, double(s.result.best_epoch), s.result.learning_rate}));
+  archive.write("steps", numbers({double(s.n_steps), double(s.n_epochs_done), s.result.held_before,
+                                  s.result.held_after, double(s.result.best_epoch), s.result.learning_rate}));
+  archive.write("step_divergence", numbers(s.result.step_divergence));
   archive.write("held", numbers(s.result.epoch_held));
   archive.write("trained", numbers(s.result.epoch_trained));
   std::vector<at::Tensor> parameters = s.parameters();
@@ -262,8 +262,9 @@ bool EndTraining::resume() {
     c10::IValue key;
     archive.read("key", key);
     if (key.toStringRef() != options_.key) return false;
-    at::Tensor steps, held, trained;
+    at::Tensor steps, step_divergence, held, trained;
     archive.read("steps", steps);
+    archive.read("step_divergence", step_divergence);
     archive.read("held", held);
     archive.read("trained", trained);
     std::vector<at::Tensor> parameters = s.parameters(), now(parameters.size()), best(parameters.size());
@@ -274,15 +275,16 @@ bool EndTraining::resume() {
     }
     archive.read("adam", adam);
     const std::vector<double> n = numbers(steps);
-    if (n.size() != 7) return false;
-    s.result.learning_rate = n[6];
+    if (n.size() != 6 || step_divergence.numel() != int64_t(n[0])) return false;
+    s.result.learning_rate = n[5];
     s.begin_steps();
     s.adam->load(adam);
     at::NoGradGuard no_grad;
     for (size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(now[i]);
     s.best = std::move(best);
-    s.n_steps = size_t(n[0]), s.n_epochs_done = size_t(n[1]), s.epoch_sum = n[2];
-    s.result = {n[3], n[4], size_t(n[5]), n[6], {}, numbers(held), numbers(trained)};
+    s.n_steps = size_t(n[0]), s.n_epochs_done = size_t(n[1]);
+    s.result = {n[2], n[3],          size_t(n[4]),     n[5],
+                {},   numbers(held), numbers(trained), numbers(step_divergence)};
     return true;
   } catch (const std::exception&) {
     return false;

@@ -62,6 +62,8 @@ struct EndTrainingResult {
   // Where a loss was no number: which, and what became of it. Epochs before it count.
   std::string stopped;
   std::vector<double> epoch_held, epoch_trained;  // means of each epoch: after it, and in it
+  // Of each step's windows as they were before it, in the order of the steps, all epochs.
+  std::vector<double> step_divergence;
 };
 
 class EndTraining {

@@ -54,7 +54,7 @@ class GridTrainingRun {
     training.learning_rate = options_.learning_rate;
     training.n_held_windows = n_held_windows(windows_.size());
     training.checkpoint = options_.folder / "training.state";
-    training.key = fmt::format("1 {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
+    training.key = fmt::format("2 {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
                                training.n_epochs, training.learning_rate, windows_.size());
     EndTraining run(student, windows_, teacher, training);
     EDGELLM_ASSIGN_OR_RETURN(EndTrainingResult done, run.run(progress_));
@@ -63,6 +63,7 @@ class GridTrainingRun {
     found.best_epoch = done.best_epoch, found.learning_rate = done.learning_rate;
     found.stopped = std::move(done.stopped);
     found.epoch_held = std::move(done.epoch_held), found.epoch_trained = std::move(done.epoch_trained);
+    found.step_divergence = std::move(done.step_divergence);
     const size_t n_trained = windows_.size() - training.n_held_windows;
     found.n_tokens = n_trained / training.n_batch_windows * training.n_batch_windows * size_t(n_tokens);
     if (found.best_epoch) EDGELLM_RETURN_IF_ERROR(write(run, found.changed));

@@ -43,8 +43,9 @@ struct GridTraining {
   double learning_rate = 0;  // at its highest
   std::string stopped;       // why it ended early (a loss that was no number); empty: it did not
   std::vector<double> epoch_held, epoch_trained;
-  std::vector<std::string> changed;  // names of the tensors that differ now
-  size_t n_tokens = 0;               // trained on in an epoch
+  std::vector<double> step_divergence;  // of each step's windows as they were before it
+  std::vector<std::string> changed;     // names of the tensors that differ now
+  size_t n_tokens = 0;                  // trained on in an epoch
 };
 
 // How many of the windows judge the training and are not trained on: the last eighth of them, at least two.

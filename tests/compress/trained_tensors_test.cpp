@@ -101,6 +101,15 @@ TEST_F(TrainedTensors, AreNearerToTheOriginalAndTheFileIsWhatWasJudged) {
     EXPECT_GT(done.best_epoch, 0u);
     EXPECT_LT(done.held_after, done.held_before);
     EXPECT_EQ(done.epoch_held.size(), 3u);
+    // An epoch's mean is that of its steps.
+    const std::vector<double>& steps = done.step_divergence;
+    ASSERT_EQ(steps.size() % 3, 0u);
+    const size_t n_steps = steps.size() / 3;
+    for (size_t epoch = 0; epoch < 3; ++epoch) {
+      double sum = 0;
+      for (size_t step = 0; step < n_steps; ++step) sum += steps[epoch * n_steps + step];
+      EXPECT_NEAR(done.epoch_trained[epoch], sum / double(n_steps), 1e-9);
+    }
     EXPECT_EQ(done.n_tokens, (kWindows - kHeldWindows) * kTokens);
     EXPECT_TRUE(std::find(done.changed.begin(), done.changed.end(), "output_norm.weight") !=
                 done.changed.end());
@@ -191,6 +200,7 @@ TEST_F(TrainedTensors, ComeOutTheSameWhenTheRunWasStoppedAtAnyStage) {
     GridTraining again = value_of(train(folder, 3, 0.01));
     EXPECT_EQ(again.held_after, whole.held_after);
     EXPECT_EQ(again.epoch_trained, whole.epoch_trained);
+    EXPECT_EQ(again.step_divergence, whole.step_divergence);
     ASSERT_EQ(again.changed, whole.changed);
     for (const std::string& name : again.changed)
       if (plan_.types.contains(name)) {
