@@ -1,10 +1,10 @@
 #include "recipes/drawn_text.h"
 
 #include <fmt/format.h>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "recipes/json_lines.h"
 #include "recipes/prompt_format.h"
 #include "runtime/decode/generate_many.h"
 
@@ -62,14 +62,11 @@ std::optional<std::string> text_of(const std::map<size_t, Draw>& draws, size_t n
   return text;
 }
 
-// By number. Lines that are torn or of another form are left out: those draws are made again, to the same
-// text.
+// By number. Lines of another form are left out: those draws are made again, to the same text.
 std::map<size_t, Draw> read_log(const std::filesystem::path& log) {
   std::map<size_t, Draw> draws;
-  std::ifstream in(log);
-  for (std::string line; std::getline(in, line);) {
+  for (const nlohmann::json& row : read_json_lines(log)) {
     try {
-      auto row = nlohmann::json::parse(line);
       draws[row.at("number")] = {row.at("prompt"), row.at("text"), row.at("tokens")};
     } catch (const nlohmann::json::exception&) {
     }
@@ -102,13 +99,8 @@ class Drawing {
     if (auto format = PromptFormat::from_file(decoder_.file(), tokenizer_); format.ok())
       format_ = std::move(*format);
     draws_ = read_log(log_);
-    // Rewritten, not appended to: a line torn by a kill would take the next with it.
-    out_.open(log_, std::ios::trunc);
     size_t n_drawn = 0;
-    for (const auto& [number, draw] : draws_) {
-      EDGELLM_RETURN_IF_ERROR(keep(number, draw));
-      n_drawn += draw.n_tokens;
-    }
+    for (const auto& [number, draw] : draws_) n_drawn += draw.n_tokens;
     ProgressMeter meter(progress, "drawing text from the model", double(n_tokens_), double(n_drawn));
     OnAnswer on_answer = [&](size_t request, Generation answer) -> Status {
       size_t number = numbers_[request];
@@ -161,21 +153,14 @@ class Drawing {
   }
 
   Status keep(size_t number, const Draw& draw) {
-    out_ << nlohmann::json{{"number", number},
-                           {"prompt", draw.prompt},
-                           {"text", draw.text},
-                           {"tokens", draw.n_tokens}}
-                .dump()
-         << std::endl;
-    if (!out_) return Error{fmt::format("cannot write {}", log_.string())};
-    return {};
+    return append_json_line(
+        log_, {{"number", number}, {"prompt", draw.prompt}, {"text", draw.text}, {"tokens", draw.n_tokens}});
   }
 
   Decoder& decoder_;
   const Tokenizer& tokenizer_;
   size_t n_tokens_;
   std::filesystem::path log_;
-  std::ofstream out_;
   PromptFormat format_;
   std::map<size_t, Draw> draws_;
   std::vector<size_t> numbers_;       // of each request

@@ -4,17 +4,13 @@
 #include <set>
 
 #include "core/base/output_file.h"
+#include "recipes/json_lines.h"
 
 namespace edgellm {
 namespace {
 
 constexpr const char* kHeader = "edgellm_items";
 constexpr int kSchema = 1;
-
-// Bytes of the model's answers may be cut characters: they are replaced, not refused.
-std::string line_of(const nlohmann::json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-}
 
 }  // namespace
 
@@ -24,28 +20,23 @@ Result<ItemLog> ItemLog::open(const std::filesystem::path& path, const nlohmann:
   log.key_ = {{kHeader, kSchema}, {"key", key}};
   std::error_code error;
   if (std::filesystem::exists(path, error)) {
-    std::ifstream in(path);
-    std::string line;
-    nlohmann::json header;
-    if (std::getline(in, line)) header = nlohmann::json::parse(line, nullptr, false);
-    if (!header.is_object() || !header.contains(kHeader))
+    const std::vector<nlohmann::json> lines = read_json_lines(path);
+    if (lines.empty() || !lines[0].is_object() || !lines[0].contains(kHeader))
       return Error{
           fmt::format("{}: is no file of an evaluation's items and is not written over; "
                       "name another",
                       path.string())};
-    if (header == log.key_ && !begin_anew) {
-      while (std::getline(in, line)) {
-        nlohmann::json item = nlohmann::json::parse(line, nullptr, false);
+    if (lines[0] == log.key_ && !begin_anew) {
+      for (const nlohmann::json& item : lines)
         if (item.is_object() && item.contains("id") && item["id"].is_string())
           log.items_[item["id"].get<std::string>()] = item;
-      }
     }
   } else if (path.has_parent_path()) {
     std::filesystem::create_directories(path.parent_path(), error);
   }
   // Rewritten, not appended to: a line torn by a kill would take the next with it.
-  std::string text = line_of(log.key_);
-  for (const auto& [id, item] : log.items_) text += line_of(item);
+  std::string text = json_line(log.key_);
+  for (const auto& [id, item] : log.items_) text += json_line(item);
   EDGELLM_RETURN_IF_ERROR(write_text_file(path, text));
   log.out_.open(path, std::ios::app);
   if (!log.out_) return Error{fmt::format("cannot write {}", path.string())};
@@ -58,7 +49,7 @@ const nlohmann::json* ItemLog::find(const std::string& id) const {
 }
 
 Status ItemLog::put(nlohmann::json item) {
-  out_ << line_of(item) << std::flush;
+  out_ << json_line(item) << std::flush;
   if (!out_) return Error{fmt::format("cannot write {}", path_.string())};
   std::string id = item.at("id");
   items_[id] = std::move(item);
@@ -66,12 +57,12 @@ Status ItemLog::put(nlohmann::json item) {
 }
 
 Status ItemLog::rewrite(std::span<const std::string> ids) {
-  std::string text = line_of(key_);
+  std::string text = json_line(key_);
   for (const std::string& id : ids)
-    if (const nlohmann::json* item = find(id)) text += line_of(*item);
+    if (const nlohmann::json* item = find(id)) text += json_line(*item);
   const std::set<std::string> first(ids.begin(), ids.end());
   for (const auto& [id, item] : items_)
-    if (!first.contains(id)) text += line_of(item);
+    if (!first.contains(id)) text += json_line(item);
   out_.close();
   EDGELLM_RETURN_IF_ERROR(write_text_file(path_, text));
   out_.open(path_, std::ios::app);

@@ -26,11 +26,15 @@ std::vector<nlohmann::json> read_json_lines(const std::filesystem::path& path) {
   return values;
 }
 
+std::string json_line(const nlohmann::json& value) {
+  return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
 Status append_json_line(const std::filesystem::path& path, const nlohmann::json& value) {
   const bool is_torn = !ends_in_a_line(path);
   std::ofstream out(path, std::ios::app);
   if (is_torn) out << '\n';
-  out << value.dump() << std::endl;
+  out << json_line(value) << std::flush;
   return out ? Status() : Error{fmt::format("cannot write {}", path.string())};
 }
 
