@@ -14,6 +14,8 @@ nlohmann::json to_json(const CompensatedTensor& t) {
   return {{"name", t.name},
           {"type", to_string(t.type)},
           {"compensated", t.is_compensated},
+          {"damping", t.damping},
+          {"damping_raised", t.is_damping_raised},
           {"output_error", t.error},
           {"output_error_nearest", t.nearest_error}};
 }
@@ -72,6 +74,8 @@ std::optional<CompensatedTensor> compensated_tensor_from(const nlohmann::json& j
     t.name = json.at("name");
     t.type = type->type;
     t.is_compensated = json.at("compensated");
+    t.damping = json.at("damping");
+    t.is_damping_raised = json.at("damping_raised");
     t.error = json.at("output_error");
     t.nearest_error = json.at("output_error_nearest");
     return t;

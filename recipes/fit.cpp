@@ -405,20 +405,32 @@ class FitRun {
     if (effort_.n_compensation_windows) EDGELLM_RETURN_IF_ERROR(compensate());
     if (effort_.n_training_epochs)
       EDGELLM_RETURN_IF_ERROR(rivals_->train(compress_windows(), effort_.n_training_epochs));
+    return write_best();
+  }
+
+  // Of the rivals the best that still talks; the best of all where none does.
+  Status write_best() {
+    std::optional<GenerationCheck> of_best;
     for (const JudgedPlan& rival : rivals_->judged()) {
-      clock_.begin("writing");
-      chosen_ = &rival;
-      EDGELLM_RETURN_IF_ERROR(
-          write_stored_model(*model_->source, rival.plan.plan, *rival.store, options_.output, progress_));
+      EDGELLM_RETURN_IF_ERROR(write(rival));
       clock_.begin("checking generation");
       EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options_.output));
       auto result = std::make_shared<GgufFile>(std::move(file));
       EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<Decoder> decoder,
                                Decoder::load(result, {.n_threads = threads_.n_threads()}));
       EDGELLM_ASSIGN_OR_RETURN(generation_, check_generation(decoder, *tokenizer_, kv_type_, progress_));
-      if (!generation_.collapsed()) break;
+      if (!generation_.collapsed()) return {};
+      collapsed_plans_.push_back(rival.plan.name);
+      if (!of_best) of_best = generation_;
     }
-    return {};
+    generation_ = *of_best;
+    return collapsed_plans_.size() > 1 ? write(rivals_->judged().front()) : Status();
+  }
+
+  Status write(const JudgedPlan& rival) {
+    clock_.begin("writing");
+    chosen_ = &rival;
+    return write_stored_model(*model_->source, rival.plan.plan, *rival.store, options_.output, progress_);
   }
 
   Status compensate() {
@@ -488,6 +500,7 @@ class FitRun {
     f.n_layer_training_bytes = n_layer_training_bytes_;
     f.training = rivals_->training();
     f.generation = &generation_;
+    f.collapsed_plans = collapsed_plans_;
     if (profile_) f.profile = &*profile_;
     if (is_timed()) f.most_seconds = searched_.most_seconds;
     if (options_.goal != FitGoal::accuracy) f.most_harm = most_harm();
@@ -526,6 +539,7 @@ class FitRun {
   std::optional<FitRivals> rivals_;
   const JudgedPlan* chosen_ = nullptr;  // of them
   GenerationCheck generation_;
+  std::vector<std::string> collapsed_plans_;  // those written that did not talk, the best first
   std::optional<MeasuredRun> run_before_, run_after_;
 };
 

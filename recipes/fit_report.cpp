@@ -145,7 +145,8 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
   j["generation"] = {{"answers", found.generation->answers},
                      {"empty", found.generation->n_empty},
                      {"looping", found.generation->n_looping},
-                     {"collapsed", found.generation->collapsed()}};
+                     {"collapsed", found.generation->collapsed()},
+                     {"collapsed_plans", found.collapsed_plans}};
   if (found.steps)
     j["time"] = {{"seconds_asked", *options.seconds},
                  {"compensation_windows", found.steps->n_compensation_windows},

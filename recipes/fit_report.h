@@ -54,6 +54,7 @@ struct FitFindings {
   uint64_t n_layer_training_bytes = 0;  // that training layers would have taken, where the machine lacks them
   const GridTraining* training = nullptr;
   const GenerationCheck* generation = nullptr;
+  std::vector<std::string> collapsed_plans;  // names of those that were tried and did not talk
   const DeviceProfile* profile = nullptr;
   // What plans had to keep, where they had to.
   std::optional<double> most_seconds, most_harm;

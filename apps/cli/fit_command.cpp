@@ -106,10 +106,12 @@ void print_report(const nlohmann::json& r) {
                t["name"].get<std::string>(), byte_size_text(t["file_bytes"].get<uint64_t>()),
                t["predicted_kl"].get<double>(), r["predicted_kl"].get<double>());
   if (r.contains("compensation")) {
-    fmt::print("  judged on text that nothing was chosen by:\n");
+    fmt::print("  judged on text that only the choice among these is made by:\n");
     for (const auto& t : r["verified"])
       fmt::print("    {:<24}KL {:.4f} +- {:.4f}\n", t["name"].get<std::string>(), t["mean_kl"].get<double>(),
                  t["mean_kl_standard_error"].get<double>());
+    if (const std::string text = raised_damping_text(r["compensation"]["tensors"]); !text.empty())
+      fmt::print("  {}", text);
     if (r["compensation"].contains("layers"))
       fmt::print("  {}", trained_layers_text(r["compensation"]["layers"]));
     if (r["compensation"].contains("layers_lack_bytes"))
@@ -141,6 +143,11 @@ void print_report(const nlohmann::json& r) {
                    : fmt::format("errors fed back on {} windows, {} epochs of training",
                                  t["compensation_windows"].get<int>(), t["training_epochs"].get<int>()));
   }
+  for (const auto& name : r["generation"]["collapsed_plans"])
+    if (!r["generation"]["collapsed"].get<bool>())
+      fmt::print(
+          "\n  {} is nearer to the original, but answers with nothing or in loops: the next was taken.\n",
+          name.get<std::string>());
   if (r["generation"]["collapsed"].get<bool>())
     fmt::print("\n  WARNING: the result answers with nothing or in loops; give it more bytes.\n");
 }

@@ -50,6 +50,7 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
   fmt::print(stderr,
              "{}: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              options.is_awq ? "AWQ" : "GPTQ", report["mean_error_ratio"].get<double>());
+  fmt::print(stderr, "{}", raised_damping_text(report["tensors"]));
   if (report.contains("layers") && !report["layers"].empty())
     fmt::print(stderr, "{}", trained_layers_text(report["layers"]));
   if (report.contains("training")) {

@@ -29,4 +29,20 @@ std::string trained_layers_text(const nlohmann::json& layers) {
              n_better, layers.size(), after / n, before / n);
 }
 
+std::string raised_damping_text(const nlohmann::json& tensors) {
+  size_t n = 0;
+  double most = 0;
+  std::string first;
+  for (const auto& tensor : tensors) {
+    if (!tensor["damping_raised"].get<bool>()) continue;
+    if (n++ == 0) first = tensor["name"].get<std::string>();
+    most = std::max(most, tensor["damping"].get<double>());
+  }
+  if (n == 0) return {};
+  return fmt::format(
+      "warning: the second moments of the inputs of {} tensors ({} first) are not positive definite with the "
+      "damping asked for: up to {:.2g} of their mean was added; more text tells more of them\n",
+      n, first, most);
+}
+
 }  // namespace edgellm

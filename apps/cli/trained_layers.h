@@ -1,4 +1,4 @@
-// What training the layers of a model one by one did, for people.
+// What rounding with feedback and training did to the layers of a model, for people.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -8,5 +8,8 @@ namespace edgellm {
 
 // layers: as reports have them (docs/formats.md), at least one. Lines with an end each, warnings among them.
 std::string trained_layers_text(const nlohmann::json& layers);
+
+// tensors: those of the same reports. A warning where the text told too little of their inputs; else nothing.
+std::string raised_damping_text(const nlohmann::json& tensors);
 
 }  // namespace edgellm

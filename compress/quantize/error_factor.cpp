@@ -63,7 +63,7 @@ Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio) {
     lower = at::Tensor();
     at::Tensor roots = upper.diagonal().clone();
     upper.div_(roots.unsqueeze(0));
-    return ErrorFactor{h, upper, roots.square().to(at::kCPU), ratio * mean, ratio};
+    return ErrorFactor{h, upper, roots.square().to(at::kCPU), ratio * mean, ratio, ratio > damping_ratio};
   }
   return Error{"factor second moments: not positive definite, whatever the damping"};
 }

@@ -15,12 +15,12 @@ namespace edgellm {
 // inverse, squared and inverted), so that no inverse is needed, which GPTQ computes (arXiv 2210.17323; LDLQ,
 // arXiv 2307.13304).
 struct ErrorFactor {
-  at::Tensor moment;      // H as it was given, on its device: [n_columns, n_columns], float
-  at::Tensor feedback;    // F, with ones on its diagonal, there too: [n_columns, n_columns], float
-  at::Tensor importance;  // D: [n_columns], float, on the CPU
-  double damping = 0;     // what was added to the diagonal
-  double damping_ratio =
-      0;  // of its mean; more than was asked for where H is not positive definite otherwise
+  at::Tensor moment;               // H as it was given, on its device: [n_columns, n_columns], float
+  at::Tensor feedback;             // F, with ones on its diagonal, there too: [n_columns, n_columns], float
+  at::Tensor importance;           // D: [n_columns], float, on the CPU
+  double damping = 0;              // what was added to the diagonal
+  double damping_ratio = 0;        // of its mean
+  bool is_damping_raised = false;  // beyond what was asked for: H is not positive definite otherwise
 
   size_t n_columns() const { return size_t(moment.size(0)); }
 };

@@ -289,6 +289,8 @@ class CompensationRun {
     done.name = tensor.name;
     done.type = plan_.types.at(tensor.name);
     done.is_compensated = find_feedback_grid(done.type).has_value();
+    if (done.is_compensated)
+      done.damping = factor.damping_ratio, done.is_damping_raised = factor.is_damping_raised;
     EDGELLM_ASSIGN_OR_RETURN(
         OutputFile out, OutputFile::create(CandidateStore::path_of(options_.folder, tensor.name, done.type)));
     const int64_t rows_per_part = std::max<int64_t>(1, kWeightsPerPart / n_columns);

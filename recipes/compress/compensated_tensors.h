@@ -49,8 +49,10 @@ struct CompensatedTensor {
   std::string name;
   TensorType type = TensorType::F32;
   double error = 0;
-  double nearest_error = 0;    // of rounding to nearest with the importance diag(H)
-  bool is_compensated = true;  // false: its type has no grid, so it is rounded to nearest
+  double nearest_error = 0;        // of rounding to nearest with the importance diag(H)
+  bool is_compensated = true;      // false: its type has no grid, so it is rounded to nearest
+  double damping = 0;              // of the mean of H's diagonal; 0: none was needed
+  bool is_damping_raised = false;  // beyond what was asked for: H is not positive definite otherwise
 };
 
 // Errors are of the layer's outputs on windows held back (LayerTrainingResult).

@@ -71,6 +71,32 @@ TEST_F(Gptq, TrainsLayersWhereAskedToAndThenAllTogether) {
   }
 }
 
+TEST_F(Gptq, SaysWhereTextTellsTooLittleForTheDampingAskedFor) {
+  const auto command = quantize({"--calibrate", "text.txt", "--windows", "8", "--json", "errors.json"});
+  Outcome outcome = run(command);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err.find("positive definite"), std::string::npos) << outcome.err;
+  auto report = nlohmann::json::parse(contents(at("errors.json")));
+  for (const auto& tensor : report["tensors"]) {
+    EXPECT_GT(tensor["damping"], 0) << tensor;
+    EXPECT_FALSE(tensor["damping_raised"].get<bool>()) << tensor;
+  }
+  auto little = command;
+  little.insert(little.end(), {"--damping", "1e-6"});
+  outcome = run(little);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("not positive definite"), std::string::npos) << outcome.err;
+  size_t n_raised = 0;
+  report = nlohmann::json::parse(contents(at("errors.json")));
+  for (const auto& tensor : report["tensors"]) {
+    n_raised += tensor["damping_raised"].get<bool>();
+    if (tensor["name"] == "token_embd.weight")
+      continue;  // it is also looked up, and damped more whatever is asked
+    EXPECT_EQ(tensor["damping_raised"].get<bool>(), tensor["damping"].get<double>() > 1e-6) << tensor;
+  }
+  EXPECT_GT(n_raised, 0u);
+}
+
 TEST_F(Gptq, WritesTheNormsOfTrainedLayers) {
   Outcome outcome = run(quantize(
       {"--calibrate", "text.txt", "--windows", "24", "--train-layers", "3", "--json", "errors.json"}));
@@ -134,8 +160,14 @@ TEST_F(Gptq, FitOfBestEffortAlsoJudgesItTrained) {
     is_trained |= plan["name"].get<std::string>().ends_with(", trained");
   }
   EXPECT_EQ(is_trained, report["training"]["best_epoch"] != 0);
-  if (!report["generation"]["collapsed"].get<bool>()) {
+  const auto& talk = report["generation"];
+  EXPECT_LE(talk["collapsed_plans"].size(), report["verified"].size());
+  if (talk["collapsed"].get<bool>()) {
+    EXPECT_EQ(talk["collapsed_plans"].size(), report["verified"].size()) << "all were tried";
+  }
+  if (talk["collapsed"].get<bool>() || talk["collapsed_plans"].empty()) {
     EXPECT_EQ(report["after"]["mean_kl"], least);
+    EXPECT_EQ(report["chosen"], report["verified"][0]["name"]);
   }
 }
 
@@ -153,8 +185,14 @@ TEST_F(Gptq, FitOfBalancedEffortJudgesTheBestPlanWithAndWithoutIt) {
     is_compensated |= name.ends_with(", compensated");
   }
   EXPECT_TRUE(is_compensated) << report["verified"];
-  if (!report["generation"]["collapsed"].get<bool>()) {
+  const auto& talk = report["generation"];
+  EXPECT_LE(talk["collapsed_plans"].size(), report["verified"].size());
+  if (talk["collapsed"].get<bool>()) {
+    EXPECT_EQ(talk["collapsed_plans"].size(), report["verified"].size()) << "all were tried";
+  }
+  if (talk["collapsed"].get<bool>() || talk["collapsed_plans"].empty()) {
     EXPECT_EQ(report["after"]["mean_kl"], least);
+    EXPECT_EQ(report["chosen"], report["verified"][0]["name"]);
   }
   EXPECT_FALSE(report["compensation"]["tensors"].empty());
   EXPECT_NE(outcome.out.find("compensated"), std::string::npos) << outcome.out;
