@@ -6,11 +6,11 @@
 #include "apps/cli/byte_size.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
+#include "apps/cli/compensation_text.h"
 #include "apps/cli/duration.h"
 #include "apps/cli/kv_option.h"
 #include "apps/cli/results_options.h"
 #include "apps/cli/torch_program.h"
-#include "apps/cli/trained_layers.h"
 #include "core/base/output_file.h"
 #include "recipes/compress/compress.h"
 #include "recipes/fit.h"
@@ -108,7 +108,7 @@ void print_report(const nlohmann::json& r) {
   if (r.contains("compensation")) {
     fmt::print("  judged on text that only the choice among these is made by:\n");
     for (const auto& t : r["verified"])
-      fmt::print("    {:<24}KL {:.4f} +- {:.4f}\n", t["name"].get<std::string>(), t["mean_kl"].get<double>(),
+      fmt::print("    {:<31} KL {:.4f} +- {:.4f}\n", t["name"].get<std::string>(), t["mean_kl"].get<double>(),
                  t["mean_kl_standard_error"].get<double>());
     if (const std::string text = raised_damping_text(r["compensation"]["tensors"]); !text.empty())
       fmt::print("  {}", text);
@@ -143,13 +143,14 @@ void print_report(const nlohmann::json& r) {
                    : fmt::format("errors fed back on {} windows, {} epochs of training",
                                  t["compensation_windows"].get<int>(), t["training_epochs"].get<int>()));
   }
-  for (const auto& name : r["generation"]["collapsed_plans"])
-    if (!r["generation"]["collapsed"].get<bool>())
-      fmt::print(
-          "\n  {} is nearer to the original, but answers with nothing or in loops: the next was taken.\n",
-          name.get<std::string>());
-  if (r["generation"]["collapsed"].get<bool>())
+  if (r["generation"]["collapsed"].get<bool>()) {
     fmt::print("\n  WARNING: the result answers with nothing or in loops; give it more bytes.\n");
+    return;
+  }
+  for (const auto& name : r["generation"]["collapsed_plans"])
+    fmt::print(
+        "\n  {} is nearer to the original, but answers with nothing or in loops: the next was taken.\n",
+        name.get<std::string>());
 }
 
 Status keep_fit_record(const nlohmann::json& report, const Options& o) {

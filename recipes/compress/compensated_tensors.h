@@ -51,7 +51,7 @@ struct CompensatedTensor {
   double error = 0;
   double nearest_error = 0;        // of rounding to nearest with the importance diag(H)
   bool is_compensated = true;      // false: its type has no grid, so it is rounded to nearest
-  double damping = 0;              // of the mean of H's diagonal; 0: none was needed
+  double damping = 0;              // of the mean of H's diagonal; 0: none was used
   bool is_damping_raised = false;  // beyond what was asked for: H is not positive definite otherwise
 };
 

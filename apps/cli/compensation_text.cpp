@@ -1,4 +1,4 @@
-#include "apps/cli/trained_layers.h"
+#include "apps/cli/compensation_text.h"
 
 #include <algorithm>
 #include <cmath>
