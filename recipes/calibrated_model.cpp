@@ -41,13 +41,13 @@ Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile>
                                                  const CalibratedModelOptions& options,
                                                  const Progress& progress) {
   const double started = monotonic_seconds();
-  EDGELLM_RETURN_IF_ERROR(check_output(options.output, options.calibrate));
+  EDGELLM_RETURN_IF_ERROR(check_output(options.output, files_of(options.calibrate)));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(options.output, source->paths()));
   EDGELLM_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::from_metadata(source->metadata()));
   CalibrationText text;
   if (!options.calibrate.empty()) {
-    EDGELLM_ASSIGN_OR_RETURN(
-        text, read_calibration_text(options.calibrate, tokenizer, options.n_window_tokens, kFewestWindows));
+    EDGELLM_ASSIGN_OR_RETURN(text, read_calibration_text(options.calibrate, *source, tokenizer,
+                                                         options.n_window_tokens, kFewestWindows));
   }
   EDGELLM_ASSIGN_OR_RETURN(std::string model_hash, hash_files(source->paths()));
   std::filesystem::path root =
@@ -117,15 +117,11 @@ Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile>
                            {"model_hash", model_hash},
                            {"output", options.output.string()},
                            {"file_bytes", n_bytes},
-                           {"calibration",
-                            {{"sources", text.sources},
-                             {"drawn_from_model", options.calibrate.empty()},
-                             {"windows", text.windows.size()},
-                             {"window_tokens", text.n_context},
-                             {"hash", text.hash}}},
+                           {"calibration", to_json(text)},
                            {"mean_error_ratio", mean_ratio(done)},
                            {"tensors", to_json(done.tensors)},
                            {"seconds", monotonic_seconds() - started}};
+  report["calibration"]["drawn_from_model"] = options.calibrate.empty();
   if (options.n_layer_epochs) report["layers"] = to_json(done.layers);
   if (training) report["training"] = to_json(*training);
   if (options.work.empty()) work.remove();

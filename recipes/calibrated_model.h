@@ -12,14 +12,15 @@
 #include "core/model_file/gguf.h"
 #include "core/model_file/importance_matrix.h"
 #include "recipes/quantize.h"
+#include "recipes/text_source.h"
 
 namespace edgellm {
 
 struct CalibratedModelOptions {
   bool is_awq = false;  // scaled before rounding instead (recipes/compress/awq_tensors.h)
   std::filesystem::path output;
-  std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
-  size_t n_windows = 128;                        // of calibration; fewer where the text has no more
+  std::vector<TextSource> calibrate;  // empty: drawn from the model
+  size_t n_windows = 128;             // of calibration; fewer where the text has no more
   size_t n_window_tokens = 256;
   size_t n_layer_epochs = 0;  // of training each layer, as of CompensationOptions
   // Of training what the grid stores beside its levels (recipes/compress/trained_tensors.h).

@@ -2,66 +2,118 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <random>
+#include <nlohmann/json.hpp>
 
 #include "core/base/content_hash.h"
-#include "core/base/output_file.h"
+#include "recipes/calibration_windows.h"
+#include "recipes/dialogues.h"
+#include "recipes/prompt_format.h"
 
 namespace edgellm {
 namespace {
 
-void add_windows(const std::string& text, const Tokenizer& tokenizer, size_t n_context,
-                 CalibrationText& out) {
-  std::vector<Token> tokens = tokenizer.encode(text, {.add_special = false, .parse_special = true});
-  bool bos = tokenizer.adds_bos() && tokenizer.bos() >= 0;
-  size_t n_fresh = n_context - (bos ? 1 : 0);
-  for (size_t at = 0; at + n_fresh <= tokens.size(); at += n_fresh) {
-    std::vector<Token> window;
-    if (bos) window.push_back(tokenizer.bos());
-    window.insert(window.end(), tokens.begin() + ptrdiff_t(at), tokens.begin() + ptrdiff_t(at + n_fresh));
-    out.windows.push_back(std::move(window));
-  }
+std::string words_text(size_t n_tokens) {
+  return fmt::format("about {} words", n_tokens * 3 / 4);
 }
 
-Status finish(CalibrationText& text, size_t n_context, size_t fewest_windows) {
-  if (text.windows.size() < fewest_windows)
-    return Error{
-        fmt::format("the calibration text gives {} windows of {} tokens; at least {} are needed (about {} "
-                    "words in all)",
-                    text.windows.size(), n_context, fewest_windows, fewest_windows * n_context * 3 / 4)};
+std::vector<Token> tokens_of(const std::string& text, const Tokenizer& tokenizer) {
+  return tokenizer.encode(text, {.add_special = false, .parse_special = true});
+}
+
+// One after another, in the model's chat format where it has one.
+Result<std::string> text_of_dialogues(const std::filesystem::path& file, const PromptFormat& format) {
+  EDGELLM_ASSIGN_OR_RETURN(const std::vector<Dialogue> dialogues, read_dialogues(file));
+  std::string text;
+  for (const Dialogue& dialogue : dialogues) {
+    if (dialogue.messages.empty()) {
+      text += dialogue.text + "\n\n";
+    } else if (format.has_template()) {
+      auto rendered = format.finished_text_of(dialogue.messages);
+      if (!rendered.ok())
+        return Error{fmt::format("{}:{}: the model's chat template refuses this: {}", file.string(),
+                                 dialogue.line, rendered.error().message)};
+      text += *rendered;
+    } else {
+      for (const ChatMessage& message : dialogue.messages) text += message.content + "\n\n";
+    }
+  }
+  return text;
+}
+
+Result<CalibrationText> cut(std::vector<CalibrationSource> sources, bool has_weights,
+                            const Tokenizer& tokenizer, size_t n_context, size_t fewest_windows) {
+  WindowOptions options;
+  options.n_tokens = n_context;
+  if (tokenizer.adds_bos() && tokenizer.bos() >= 0) options.bos = tokenizer.bos();
+  for (CalibrationSource& source : sources) {
+    const size_t n = source.tokens.size() / options.n_fresh();
+    if (n == 0 && sources.size() > 1)
+      return Error{
+          fmt::format("calibration text '{}' has {} tokens, which is no window of {} ({}); join short "
+                      "files into one",
+                      source.name, source.tokens.size(), n_context, words_text(n_context))};
+    if (!has_weights) source.weight = double(std::max<size_t>(n, 1));
+  }
+  options.n_windows = most_windows(sources, options);
+  if (options.n_windows < std::max<size_t>(fewest_windows, 1))
+    return Error{fmt::format(
+        "the calibration text gives {} windows of {} tokens{}; at least {} are needed ({} in all)",
+        options.n_windows, n_context, has_weights ? " with these weights" : "", fewest_windows,
+        words_text(fewest_windows * n_context))};
+  CalibrationText text;
   text.n_context = n_context;
-  // Not std::shuffle: its result is not the same in every standard library.
-  std::mt19937_64 random(20240601);
-  for (size_t i = text.windows.size(); i > 1; --i) std::swap(text.windows[i - 1], text.windows[random() % i]);
+  EDGELLM_ASSIGN_OR_RETURN(text.windows, draw_windows(sources, options));
   std::string all;
   for (const auto& window : text.windows) all += hash_bytes(std::as_bytes(std::span(window)));
   text.hash = hash_text(all);
-  return {};
+  for (const CalibrationSource& source : sources)
+    text.sources.push_back(
+        {source.name, source.tokens.size(), has_weights ? std::optional(source.weight) : std::nullopt});
+  return text;
 }
 
 }  // namespace
 
-Result<CalibrationText> read_calibration_text(const std::vector<std::filesystem::path>& files,
+std::vector<std::string> CalibrationText::source_names() const {
+  std::vector<std::string> names;
+  for (const TextShare& source : sources) names.push_back(source.name);
+  return names;
+}
+
+nlohmann::json to_json(const CalibrationText& text) {
+  nlohmann::json j = {{"windows", text.windows.size()},
+                      {"window_tokens", text.n_context},
+                      {"hash", text.hash},
+                      {"sources", nlohmann::json::array()}};
+  for (const TextShare& source : text.sources) {
+    j["sources"].push_back({{"name", source.name}, {"tokens", source.n_tokens}});
+    if (source.weight) j["sources"].back()["weight"] = *source.weight;
+  }
+  return j;
+}
+
+Result<CalibrationText> read_calibration_text(std::span<const TextSource> sources, const GgufFile& model,
                                               const Tokenizer& tokenizer, size_t n_context,
                                               size_t fewest_windows) {
-  CalibrationText result;
-  for (const auto& file : files) {
-    EDGELLM_ASSIGN_OR_RETURN(std::string text, read_text_file(file));
-    add_windows(text, tokenizer, n_context, result);
-    result.sources.push_back(file.filename().string());
+  PromptFormat format(tokenizer);
+  if (std::ranges::any_of(sources, [](const TextSource& s) { return is_dialogue_file(s.file); })) {
+    EDGELLM_ASSIGN_OR_RETURN(format, PromptFormat::from_file(model, tokenizer));
   }
-  EDGELLM_RETURN_IF_ERROR(finish(result, n_context, fewest_windows));
-  return result;
+  std::vector<CalibrationSource> read;
+  for (const TextSource& source : sources) {
+    EDGELLM_ASSIGN_OR_RETURN(const std::string text, is_dialogue_file(source.file)
+                                                         ? text_of_dialogues(source.file, format)
+                                                         : read_source_text(source.file));
+    read.push_back({source.file.filename().string(), tokens_of(text, tokenizer), source.weight.value_or(1)});
+  }
+  const bool has_weights = std::ranges::any_of(sources, [](const TextSource& s) { return bool(s.weight); });
+  return cut(std::move(read), has_weights, tokenizer, n_context, fewest_windows);
 }
 
 Result<CalibrationText> cut_calibration_text(const std::string& text, const std::string& source,
                                              const Tokenizer& tokenizer, size_t n_context,
                                              size_t fewest_windows) {
-  CalibrationText result;
-  add_windows(text, tokenizer, n_context, result);
-  result.sources.push_back(source);
-  EDGELLM_RETURN_IF_ERROR(finish(result, n_context, fewest_windows));
-  return result;
+  return cut({{source, tokens_of(text, tokenizer)}}, false, tokenizer, n_context, fewest_windows);
 }
 
 TextParts text_parts(const CalibrationText& text, size_t n_verify, size_t n_search, size_t first_row) {

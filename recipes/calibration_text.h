@@ -2,30 +2,49 @@
 // apart for the final check.
 #pragma once
 
-#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/progress.h"
 #include "core/base/result.h"
 #include "core/language_model.h"
+#include "core/model_file/gguf.h"
 #include "core/text/tokenizer.h"
 #include "evaluate/text_windows.h"
+#include "recipes/text_source.h"
 
 namespace edgellm {
 
+// What a text came from.
+struct TextShare {
+  std::string name;  // the file's, or "drawn from the model itself"
+  size_t n_tokens = 0;
+  std::optional<double> weight;  // where the user gave one
+};
+
 struct CalibrationText {
-  std::vector<std::string> sources;         // files, or "drawn from the model"
+  std::vector<TextShare> sources;
   std::vector<std::vector<Token>> windows;  // all of n_context tokens
   size_t n_context = 0;
   std::string hash;  // of the tokens
+
+  std::vector<std::string> source_names() const;
 };
 
-// All files, one after another, cut into windows of n_context tokens, each starting with BOS where the model
-// uses one; then shuffled with a fixed seed, so that any part of the windows is a fair sample of all files.
-// Special tokens in the text are taken as such. Error when a file is missing, or all together give fewer than
-// `fewest_windows` windows.
-Result<CalibrationText> read_calibration_text(const std::vector<std::filesystem::path>& files,
+// "sources", "windows", "window_tokens" and "hash", as reports have them: docs/formats.md.
+nlohmann::json to_json(const CalibrationText& text);
+
+// All files, each cut into windows of n_context tokens, each starting with BOS where the model uses one; then
+// shuffled with a fixed seed, so that any part of the windows is a fair sample of all files. Without weights
+// all text is used; with them each file gives its share, one without a weight counting as 1, and the one that
+// runs out first bounds the others. Dialogues (recipes/dialogues.h) are one after another in the chat format
+// of the model, where it has one. Special tokens in the text are taken as such. Error when a file is not as
+// read_source_text() or read_dialogues() want it or shorter than a window, when the model's template refuses
+// a dialogue, or when all together give fewer than `fewest_windows` windows.
+Result<CalibrationText> read_calibration_text(std::span<const TextSource> sources, const GgufFile& model,
                                               const Tokenizer& tokenizer, size_t n_context,
                                               size_t fewest_windows);
 

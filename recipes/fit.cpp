@@ -83,7 +83,7 @@ class FitRun {
     clock_.begin("opening");
     // Fails now, not after half an hour, when the output cannot be written.
     for (const auto& output : {options_.output, report_path()})
-      EDGELLM_RETURN_IF_ERROR(check_output(output, options_.calibrate));
+      EDGELLM_RETURN_IF_ERROR(check_output(output, files_of(options_.calibrate)));
     if (!options_.device_profile.empty()) {
       EDGELLM_RETURN_IF_ERROR(check_is_no_input(options_.output, {{options_.device_profile}}));
       EDGELLM_RETURN_IF_ERROR(check_is_no_input(report_path(), {{options_.device_profile}}));
@@ -135,8 +135,8 @@ class FitRun {
   Status prepare_text() {
     const FitEffort& e = effort_;
     if (!options_.calibrate.empty()) {
-      EDGELLM_ASSIGN_OR_RETURN(
-          text_, read_calibration_text(options_.calibrate, *tokenizer_, e.n_window_tokens, kFewestWindows));
+      EDGELLM_ASSIGN_OR_RETURN(text_, read_calibration_text(options_.calibrate, *model_->source, *tokenizer_,
+                                                            e.n_window_tokens, kFewestWindows));
     }
     EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(work_root(), hash_text(model_hash_ + kWorkVersion)));
     work_ = std::make_unique<FitWork>(std::move(work));
@@ -243,7 +243,7 @@ class FitRun {
     clock_.begin("importance");
     const auto windows = std::span(text_.windows).subspan(parts_.n_verify);
     return learn_importance(*model_, windows.first(std::min(effort_.n_importance_windows, windows.size())),
-                            text_.sources, threads_, progress_);
+                            text_.source_names(), threads_, progress_);
   }
 
   Status predict_costs() {

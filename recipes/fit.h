@@ -13,6 +13,7 @@
 #include "core/base/progress.h"
 #include "core/base/result.h"
 #include "recipes/fit_effort.h"
+#include "recipes/text_source.h"
 #include "runtime/graph/kv_cache.h"
 
 namespace edgellm {
@@ -37,8 +38,8 @@ struct FitOptions {
   // Of the KV cache; none: f16, or under memory_bytes the one whose plan is predicted to be the more accurate
   // (recipes/kv_choice.h). Told in the file where it is not f16.
   std::optional<KvType> kv_type;
-  std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
-  std::filesystem::path work;                    // empty: OUTPUT.work beside the output
+  std::vector<TextSource> calibrate;  // empty: drawn from the model
+  std::filesystem::path work;         // empty: OUTPUT.work beside the output
   bool keep_work = false;
   bool drop_layers = true;  // whether layers and parts of them may be left out
   FitGoal goal = FitGoal::accuracy;

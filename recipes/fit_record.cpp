@@ -57,11 +57,10 @@ void fill_fit_record(const json& report, ResultRecord& record) {
       {"name", std::filesystem::path(report.at("model").get<std::string>()).filename().string()},
       {"hash", report.at("model_hash")},
       {"bytes", before.at("file_bytes")}};
-  bool drawn = text.at("drawn_from_model");
   std::string names;
   for (const json& source : text.at("sources")) {
-    std::string name = source.get<std::string>();
-    names += (names.empty() ? "" : ", ") + (drawn ? name : std::filesystem::path(name).filename().string());
+    names += (names.empty() ? "" : ", ") + source.at("name").get<std::string>();
+    if (source.contains("weight")) names += fmt::format(" (weight {})", source["weight"].get<double>());
   }
   record.data = RecordedData{names, text.at("hash"), text.at("verify_windows")};
   record.settings = {{"context", text.at("window_tokens")}, {"windows", text.at("verify_windows")}};

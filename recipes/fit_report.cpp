@@ -100,13 +100,10 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
       {"file_bytes", found.budget}, {"context", options.n_context}, {"kv", to_string(found.kv_type)}};
   if (options.memory_bytes) j["budget"]["memory_bytes"] = *options.memory_bytes;
   if (found.kv_choice) j["kv_choice"] = to_json(*found.kv_choice);
-  j["calibration"] = {{"sources", found.text->sources},
-                      {"drawn_from_model", options.calibrate.empty()},
-                      {"windows", found.text->windows.size()},
-                      {"window_tokens", found.text->n_context},
-                      {"search_windows", found.n_search},
-                      {"verify_windows", found.n_verify},
-                      {"hash", found.text->hash}};
+  j["calibration"] = to_json(*found.text);
+  j["calibration"].update({{"drawn_from_model", options.calibrate.empty()},
+                           {"search_windows", found.n_search},
+                           {"verify_windows", found.n_verify}});
   j["before"] = to_json(found.before);
   j["after"] = to_json(found.after);
   j["chosen"] = found.chosen->name;

@@ -19,12 +19,22 @@ std::vector<Token> PromptFormat::tokens_of(std::string_view text) const {
   return tokens;
 }
 
-Result<std::string> PromptFormat::text_of(const std::vector<ChatMessage>& messages) const {
+Result<std::string> PromptFormat::render(const std::vector<ChatMessage>& messages,
+                                         bool add_generation_prompt) const {
   auto piece = [&](Token token) { return token < 0 ? std::string() : tokenizer_->piece(token, true); };
   ChatTemplate::Options options;
+  options.add_generation_prompt = add_generation_prompt;
   options.bos_token = piece(tokenizer_->bos());
   options.eos_token = piece(tokenizer_->eos());
   return template_->render(messages, options);
+}
+
+Result<std::string> PromptFormat::text_of(const std::vector<ChatMessage>& messages) const {
+  return render(messages, true);
+}
+
+Result<std::string> PromptFormat::finished_text_of(const std::vector<ChatMessage>& messages) const {
+  return render(messages, false);
 }
 
 Result<std::vector<Token>> PromptFormat::tokens_of(const std::vector<ChatMessage>& messages) const {

@@ -28,8 +28,12 @@ class PromptFormat {
   // has_template().
   Result<std::string> text_of(const std::vector<ChatMessage>& messages) const;
   Result<std::vector<Token>> tokens_of(const std::vector<ChatMessage>& messages) const;
+  // The text of messages that end with an answer, with nothing after it. Only where has_template().
+  Result<std::string> finished_text_of(const std::vector<ChatMessage>& messages) const;
 
  private:
+  Result<std::string> render(const std::vector<ChatMessage>& messages, bool add_generation_prompt) const;
+
   const Tokenizer* tokenizer_;
   std::optional<ChatTemplate> template_;
 };

@@ -9,6 +9,7 @@
 
 #include "core/base/progress.h"
 #include "core/base/result.h"
+#include "recipes/text_source.h"
 
 namespace edgellm {
 
@@ -27,8 +28,8 @@ struct PruneOptions {
   double fraction = 0.25;  // of the layers, of the channels, of the weights of each matrix
   // Of every n_group neighbouring weights of a row n_kept stay; 0: as many of each row as the fraction says.
   uint32_t n_kept = 0, n_group = 0;
-  bool halves = false;                           // kl: attention and feed-forward parts go on their own too
-  std::vector<std::filesystem::path> calibrate;  // empty: drawn from the model
+  bool halves = false;                // kl: attention and feed-forward parts go on their own too
+  std::vector<TextSource> calibrate;  // empty: drawn from the model
   size_t n_threads = 0;
   bool dry_run = false;  // chooses and judges, where that needs no file, and writes nothing
 };

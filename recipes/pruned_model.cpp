@@ -41,7 +41,7 @@ nlohmann::json to_json(const PruneCost& c) {
 
 Result<std::unique_ptr<PrunedModel>> PrunedModel::open(const PruneOptions& options,
                                                        const Progress& progress) {
-  EDGELLM_RETURN_IF_ERROR(check_output(options.output, options.calibrate));
+  EDGELLM_RETURN_IF_ERROR(check_output(options.output, files_of(options.calibrate)));
   std::unique_ptr<PrunedModel> pruned(new PrunedModel);
   pruned->n_threads_ = options.n_threads;
   EDGELLM_ASSIGN_OR_RETURN(GgufFile file, GgufFile::open(options.model));
@@ -72,8 +72,8 @@ Result<std::unique_ptr<RuntimeLanguageModel>> PrunedModel::load(std::shared_ptr<
 
 Status PrunedModel::read_text(const PruneOptions& options, const Progress& progress) {
   if (!options.calibrate.empty()) {
-    EDGELLM_ASSIGN_OR_RETURN(
-        text_, read_calibration_text(options.calibrate, *tokenizer_, kWindowTokens, kFewestWindows));
+    EDGELLM_ASSIGN_OR_RETURN(text_, read_calibration_text(options.calibrate, *source_, *tokenizer_,
+                                                          kWindowTokens, kFewestWindows));
   }
   EDGELLM_ASSIGN_OR_RETURN(folder_, make_folder(options.output));
   if (options.calibrate.empty()) {
@@ -122,11 +122,9 @@ nlohmann::json PrunedModel::begin_report(const PruneOptions& options, const Prun
   j["output"] = options.dry_run ? "" : options.output.string();
   j["method"] = to_string(options.method);
   j["fraction"] = options.fraction;
-  j["calibration"] = {{"sources", text_.sources},
-                      {"drawn_from_model", options.calibrate.empty()},
-                      {"windows", text_.windows.size()},
-                      {"window_tokens", text_.n_context},
-                      {"verify_windows", parts_.verify.windows.size()}};
+  j["calibration"] = to_json(text_);
+  j["calibration"].update(
+      {{"drawn_from_model", options.calibrate.empty()}, {"verify_windows", parts_.verify.windows.size()}});
   j["before"] = {{"file_bytes", source_->n_file_bytes()}, {"perplexity", original_perplexity_}};
   j["after"] = to_json(cost);
   return j;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/byte_size.h"
+#include "apps/cli/calibration_option.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/compensation_text.h"
@@ -123,9 +124,7 @@ void print_report(const nlohmann::json& r) {
     fmt::print("  WARNING: training ended early: {}\n", r["training"]["stopped"].get<std::string>());
   const auto& c = r["calibration"];
   fmt::print("\n  text: {} windows of {} tokens, {}; {} of them kept apart for the figures above\n",
-             c["windows"].get<int>(), c["window_tokens"].get<int>(),
-             c["drawn_from_model"].get<bool>() ? "drawn from the model itself (give --calibrate for your own)"
-                                               : "from " + c["sources"].dump(),
+             c["windows"].get<int>(), c["window_tokens"].get<int>(), calibration_sources_text(c),
              c["verify_windows"].get<int>());
   double total = 0;
   std::string stages;
@@ -192,7 +191,7 @@ Status run_fit(const Options& o) {
   if (o.kv != kAutoKv) {
     EDGELLM_ASSIGN_OR_RETURN(f.kv_type, parse_kv_type(o.kv));
   }
-  f.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
+  EDGELLM_ASSIGN_OR_RETURN(f.calibrate, parse_text_sources(o.calibrate));
   f.work = o.work;
   f.keep_work = o.keep_work;
   f.drop_layers = !o.keep_layers;
@@ -258,8 +257,9 @@ void add_fit(CLI::App& app, Status& status) {
       ->check(duration_check())
       ->excludes(effort);
   command->add_option("--calibrate", o->calibrate,
-                      "text like what the model will be used for; several may be given "
-                      "(default: drawn from the model itself)");
+                      fmt::format("text like what the model will be used for (default: drawn from the model "
+                                  "itself): {}",
+                                  kTextSourceHelp));
   command->add_option("--work", o->work,
                       "folder for what can be used again (default: OUTPUT.work, removed at the end)");
   command->add_flag("--keep-work", o->keep_work, "keep the work folder, for another budget");

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/byte_size.h"
+#include "apps/cli/calibration_option.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/torch_program.h"
@@ -79,9 +80,7 @@ void print_report(const nlohmann::json& r) {
   }
   const auto& c = r["calibration"];
   fmt::print("  text: {} windows of {} tokens, {}; {} of them kept apart for judging\n",
-             c["windows"].get<int>(), c["window_tokens"].get<int>(),
-             c["drawn_from_model"].get<bool>() ? "drawn from the model itself (give --calibrate for your own)"
-                                               : "from " + c["sources"].dump(),
+             c["windows"].get<int>(), c["window_tokens"].get<int>(), calibration_sources_text(c),
              c["verify_windows"].get<int>());
 }
 
@@ -101,7 +100,7 @@ Status run_prune(const Options& o) {
   p.model = o.model;
   p.output = o.output;
   p.fraction = o.fraction > 0 ? o.fraction : prunes_single_weights(p.method) ? 0.5 : 0.25;
-  p.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
+  EDGELLM_ASSIGN_OR_RETURN(p.calibrate, parse_text_sources(o.calibrate));
   p.n_threads = o.n_threads;
   p.dry_run = o.dry_run;
   p.halves = o.halves;
@@ -144,8 +143,9 @@ void add_prune(CLI::App& app, Status& status) {
       "--pattern", o->pattern,
       "single weights: how many of how many neighbours stay, 2:4 or 4:8, instead of --fraction");
   command->add_option("--calibrate", o->calibrate,
-                      "text like what the model will be used for; several may be given "
-                      "(default: drawn from the model itself)");
+                      fmt::format("text like what the model will be used for (default: drawn from the model "
+                                  "itself): {}",
+                                  kTextSourceHelp));
   command->add_flag(
       "--halves", o->halves,
       "kl: attention and feed-forward parts go on their own too; the fraction is of the layers' "

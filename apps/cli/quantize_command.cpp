@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/byte_size.h"
+#include "apps/cli/calibration_option.h"
 #include "apps/cli/command.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/compensation_text.h"
@@ -37,7 +40,7 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
   CalibratedModelOptions options = o.calibrated;
   options.is_awq = o.method == "awq";
   options.output = o.output;
-  options.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
+  EDGELLM_ASSIGN_OR_RETURN(options.calibrate, parse_text_sources(o.calibrate));
   options.work = o.work;
   options.n_threads = o.n_threads;
   if (!o.memory.empty()) {
@@ -81,7 +84,8 @@ Status check_method(const Options& o, const CLI::App& gptq) {
 
 Status quantize(const Options& o) {
   std::vector<std::filesystem::path> inputs = {o.importance, o.types};
-  inputs.insert(inputs.end(), o.calibrate.begin(), o.calibrate.end());
+  EDGELLM_ASSIGN_OR_RETURN(const std::vector<TextSource> sources, parse_text_sources(o.calibrate));
+  std::ranges::copy(files_of(sources), std::back_inserter(inputs));
   EDGELLM_RETURN_IF_ERROR(check_output(o.json, inputs));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(o.output, inputs));
   EDGELLM_ASSIGN_OR_RETURN(GgufFile source, GgufFile::open(o.model));
@@ -144,7 +148,8 @@ void add_quantize(CLI::App& app, Status& status) {
                     "let weights that 'edgellm prune' set to zero one by one take other values, where a type "
                     "holds no exact zero");
   auto* gptq = command->add_option_group("GPTQ and AWQ");
-  gptq->add_option("--calibrate", o->calibrate, "text files (default: text drawn from the model itself)");
+  gptq->add_option("--calibrate", o->calibrate,
+                   fmt::format("text (default: drawn from the model itself): {}", kTextSourceHelp));
   gptq->add_option("--windows", o->calibrated.n_windows, "windows of text that are used")
       ->check(CLI::Range(8, 1 << 20))
       ->capture_default_str();

@@ -188,6 +188,30 @@ TEST_F(BadModel, TextThatIsMissingOrTooShortIsNamed) {
   expect_refused({"run", "model.gguf", "--file", "nowhere.txt"}, {"nowhere.txt"});
 }
 
+TEST_F(BadModel, TextThatIsNoneIsNamed) {
+  write_model(at("model.gguf"));
+  std::ofstream(at("empty.txt"));
+  std::ofstream(at("latin1.txt")) << "caf\xE9 au lait";
+  std::ofstream(at("list.json")) << "{}";
+  std::ofstream(at("record.jsonl")) << "{\"text\": \"fine\"}\n{\"answer\": 42}\n";
+  for (const auto& [text, wanted] :
+       {std::pair<std::string, std::string>{"empty.txt", "empty.txt: it is empty"},
+        {"model.gguf", "zero byte"},
+        {"latin1.txt", "byte 3 is not UTF-8"},
+        {"list.json", "JSON array"},
+        {"record.jsonl", "record.jsonl:2"},
+        {"text.txt=0", "FILE=WEIGHT"}}) {
+    expect_refused({"importance", "model.gguf", "--text", "text.txt", "--text", text, "-o", "out.gguf"},
+                   {wanted});
+    expect_refused({"fit", "model.gguf", "--size", "60%", "--calibrate", "text.txt", "--calibrate", text,
+                    "-o", "out.gguf"},
+                   {wanted});
+    expect_refused({"prune", "model.gguf", "--method", "kl", "--calibrate", "text.txt", "--calibrate", text,
+                    "-o", "out.gguf"},
+                   {wanted});
+  }
+}
+
 TEST_F(BadModel, PromptThatIsEmptyOrTooLongIsRefused) {
   write_model(at("model.gguf"));
   expect_refused({"run", "model.gguf", "--prompt", ""}, {"prompt", "empty"});

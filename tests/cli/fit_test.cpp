@@ -176,7 +176,7 @@ TEST_F(Fit, OfALargeModelLeavesOutOnlyWhatDoesNotFit) {
   FitOptions options;
   options.model = at("idle.gguf");
   options.output = at("out.gguf");
-  options.calibrate = {at("text.txt")};
+  options.calibrate = {{at("text.txt"), {}}};
   options.n_context = 64;
   options.program = program_;
   options.effort.least_harm_to_leave_out = std::numeric_limits<double>::infinity();

@@ -20,11 +20,15 @@ struct WindowOptions {
   size_t n_windows = 128;
   size_t n_tokens = 256;  // of a window, BOS included
   Token bos = -1;         // put first in every window; negative: none
+  size_t n_fresh() const { return n_tokens - (bos >= 0 ? 1 : 0); }
 };
 
-// The windows [n_windows][n_tokens]: each source gives its share (rounded by largest remainders), from places
-// spread evenly over it that do not overlap. The order is shuffled, the same on every machine. Error when a
-// source is empty or too short (says how many tokens it has and needs), or weights are not positive.
+// The most windows that the sources can give with their shares: the one that runs out first bounds them.
+size_t most_windows(std::span<const CalibrationSource> sources, const WindowOptions& options);
+
+// The windows [n_windows][n_tokens]: each source, cut into windows from its start, gives its share (rounded
+// by largest remainders), evenly spread over it. The order is shuffled, the same on every machine. Error when
+// a source is empty or too short (says how many tokens it has and needs), or weights are not positive.
 Result<std::vector<std::vector<Token>>> draw_windows(std::span<const CalibrationSource> sources,
                                                      const WindowOptions& options);
 

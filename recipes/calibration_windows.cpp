@@ -1,8 +1,9 @@
-#include "compress/calibrate/calibration_windows.h"
+#include "recipes/calibration_windows.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -43,10 +44,30 @@ std::vector<size_t> shares_of(std::span<const CalibrationSource> sources, size_t
 
 }  // namespace
 
+size_t most_windows(std::span<const CalibrationSource> sources, const WindowOptions& options) {
+  double total = 0, most = std::numeric_limits<double>::infinity();
+  size_t n_all = 0;
+  for (const CalibrationSource& source : sources) total += source.weight;
+  for (const CalibrationSource& source : sources) {
+    const size_t n = source.tokens.size() / options.n_fresh();
+    n_all += n;
+    most = std::min(most, double(n) * total / source.weight);
+  }
+  // Fewer where largest remainders would ask a source for a window more than it has.
+  for (size_t n = size_t(std::min(most * (1 + 1e-12), double(n_all))); n > 0; --n) {
+    const std::vector<size_t> shares = shares_of(sources, n);
+    bool has_enough = true;
+    for (size_t s = 0; s < sources.size(); ++s)
+      has_enough = has_enough && shares[s] <= sources[s].tokens.size() / options.n_fresh();
+    if (has_enough) return n;
+  }
+  return 0;
+}
+
 Result<std::vector<std::vector<Token>>> draw_windows(std::span<const CalibrationSource> sources,
                                                      const WindowOptions& options) {
   EDGELLM_RETURN_IF_ERROR(check(sources, options));
-  size_t n_fresh = options.n_tokens - (options.bos >= 0 ? 1 : 0);
+  const size_t n_fresh = options.n_fresh();
   std::vector<size_t> shares = shares_of(sources, options.n_windows);
   std::vector<std::vector<Token>> windows;
   for (size_t s = 0; s < sources.size(); ++s) {
@@ -57,7 +78,7 @@ Result<std::vector<std::vector<Token>>> draw_windows(std::span<const Calibration
           "calibration text '{}' has {} tokens; its {} windows of {} tokens need {} (about {} words)",
           sources[s].name, tokens.size(), n, options.n_tokens, n_needed, n_needed * 3 / 4)};
     for (size_t i = 0; i < n; ++i) {
-      size_t at = n > 1 ? i * (tokens.size() - n_fresh) / (n - 1) : 0;
+      const size_t at = i * (tokens.size() / n_fresh) / n * n_fresh;
       std::vector<Token>& window = windows.emplace_back();
       if (options.bos >= 0) window.push_back(options.bos);
       window.insert(window.end(), tokens.begin() + ptrdiff_t(at), tokens.begin() + ptrdiff_t(at + n_fresh));
