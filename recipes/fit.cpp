@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "core/base/content_hash.h"
@@ -23,6 +24,7 @@
 #include "recipes/judged.h"
 #include "recipes/kv_choice.h"
 #include "recipes/measured_run.h"
+#include "recipes/plan_log.h"
 #include "recipes/plan_search.h"
 #include "recipes/shape_search.h"
 #include "recipes/stored_model.h"
@@ -372,9 +374,25 @@ class FitRun {
     input.evolution.patience = effort_.patience;
     input.n_presets = effort_.n_presets;
     input.checkpoint = model_->folder / fmt::format("search-{}.json", search_key());
-    input.log = model_->folder /
-                fmt::format("measured-{}-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify, parts_.n_search);
+    input.log = measured_plans(*model_);
     return input;
+  }
+
+  // Of all fits in this folder, with this text and cache.
+  std::vector<ParetoPlan> pareto() const {
+    std::vector<LoggedPlan> whole = PlanLog(measured_plans(original())).plans(), plans = whole;
+    if (whole_) std::ranges::copy(PlanLog(measured_plans(*model_)).plans(), std::back_inserter(plans));
+    std::vector<ParetoPlan> front;
+    for (LoggedPlan& plan : pareto_plans(plans)) {
+      const bool is_of_whole = std::ranges::find(whole, plan) != whole.end();
+      front.push_back({std::move(plan), !is_of_whole});
+    }
+    return front;
+  }
+
+  std::filesystem::path measured_plans(const FitModel& model) const {
+    return model.folder /
+           fmt::format("measured-{}-{}-{}.jsonl", to_string(kv_type_), parts_.n_verify, parts_.n_search);
   }
 
   Status search() {
@@ -495,7 +513,9 @@ class FitRun {
                        run_after_, chosen_->judged);
     f.chosen = &chosen_->plan;
     f.searched = &searched_;
-    for (const JudgedPlan& rival : rivals_->judged()) f.verified.emplace_back(rival.plan.name, rival.judged);
+    f.pareto = pareto();
+    for (const JudgedPlan& rival : rivals_->judged())
+      f.verified.push_back({rival.plan.name, rival.judged, rival.plan.is_preset});
     f.compensation = rivals_->compensation();
     f.n_layer_training_bytes = n_layer_training_bytes_;
     f.training = rivals_->training();

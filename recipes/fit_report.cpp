@@ -7,6 +7,7 @@
 #include "core/base/thread_pool.h"
 #include "recipes/compensation_report.h"
 #include "recipes/fit_budget.h"
+#include "recipes/fit_reasons.h"
 #include "recipes/training_report.h"
 
 namespace edgellm {
@@ -121,9 +122,14 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
   for (const auto& plan : found.searched->unlikely)
     j["not_measured"].push_back(
         {{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"predicted_kl", plan.predicted_harm}});
-  for (const auto& [name, judged] : found.verified) {
-    j["verified"].push_back(to_json(judged));
-    j["verified"].back()["name"] = name;
+  for (const ParetoPlan& p : found.pareto)
+    j["pareto"].push_back({{"name", p.plan.name},
+                           {"file_bytes", p.plan.n_file_bytes},
+                           {"search_kl", p.plan.kl},
+                           {"lacks_parts", p.lacks_parts}});
+  for (const VerifiedPlan& plan : found.verified) {
+    j["verified"].push_back(to_json(plan.judged));
+    j["verified"].back().update({{"name", plan.name}, {"preset", plan.is_preset}});
   }
   if (found.compensation) {
     std::vector<CompensatedTensor> tensors = found.compensation->tensors;
@@ -150,6 +156,7 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
                  {"training_epochs", found.steps->n_training_epochs}};
   for (const auto& [stage, seconds] : found.stages)
     j["stages"].push_back({{"stage", stage}, {"seconds", seconds}});
+  j["why"] = fit_reasons(j);
   return j;
 }
 

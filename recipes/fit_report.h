@@ -20,6 +20,7 @@
 #include "recipes/judged.h"
 #include "recipes/kv_choice.h"
 #include "recipes/measured_run.h"
+#include "recipes/plan_log.h"
 #include "recipes/plan_search.h"
 
 namespace edgellm {
@@ -36,6 +37,19 @@ FitSide fit_side(const FitOptions& options, const FitModel& model, uint64_t n_fi
                  const QuantizationPlan& plan, KvType kv, const std::optional<MeasuredRun>& run,
                  const Judged& judged);
 
+// A plan that was measured, here or by an earlier fit in the same folder, and that no other is both smaller
+// and nearer than.
+struct ParetoPlan {
+  LoggedPlan plan;
+  bool lacks_parts = false;  // of the model, as the result does
+};
+
+struct VerifiedPlan {
+  std::string name;
+  Judged judged;
+  bool is_preset = false;
+};
+
 // Null where there was no such stage.
 struct FitFindings {
   std::string model_hash;
@@ -49,7 +63,8 @@ struct FitFindings {
   FitSide before, after;
   const MeasuredPlan* chosen = nullptr;
   const PlanSearchResult* searched = nullptr;
-  std::vector<std::pair<std::string, Judged>> verified;  // by name
+  std::vector<ParetoPlan> pareto;
+  std::vector<VerifiedPlan> verified;
   const Compensation* compensation = nullptr;
   uint64_t n_layer_training_bytes = 0;  // that training layers would have taken, where the machine lacks them
   const GridTraining* training = nullptr;

@@ -69,7 +69,7 @@ Result<double> FitRivals::compensate(std::span<const std::vector<Token>> windows
   const double seconds = clock_.end();
   compensated_ =
       std::make_unique<CandidateStore>(o.folder, *input_.model.source, &input_.model.importance, threads_);
-  rival.plan.name += kCompensated;
+  rival.plan.name += kCompensated, rival.plan.is_preset = false;
   rival.store = compensated_.get();
   rival.folder = o.folder;
   rival.changed = compensation_->changed();
@@ -106,7 +106,7 @@ Status FitRivals::train(std::span<const std::vector<Token>> windows, size_t n_ep
   if (!training_->best_epoch) return {};
   trained_ =
       std::make_unique<CandidateStore>(o.folder, *input_.model.source, &input_.model.importance, threads_);
-  rival.plan.name += kTrained;
+  rival.plan.name += kTrained, rival.plan.is_preset = false;
   rival.store = trained_.get();
   rival.folder = o.folder;
   rival.changed = training_->changed;

@@ -43,7 +43,7 @@ struct PlanSearchInput {
   size_t n_presets = 2;              // measured: the best by predicted harm of those that fit
   std::filesystem::path checkpoint;  // where a stopped search goes on from; a damaged one is begun anew
   // What plans were measured to have on all_text with this cache, so that none is measured twice
-  // (recipes/measure_log.h). Empty: nothing is kept.
+  // (recipes/plan_log.h). Empty: nothing is kept.
   std::filesystem::path log;
 };
 

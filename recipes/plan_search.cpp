@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/base/output_file.h"
 #include "recipes/json_file.h"
-#include "recipes/measure_log.h"
+#include "recipes/plan_log.h"
 #include "recipes/pruned_weights.h"
 
 namespace edgellm {
@@ -70,12 +71,13 @@ class Search {
   }
 
   // On all of the text, unless that is known already.
-  Result<double> kl(const QuantizationPlan& plan) {
+  Result<double> kl(std::string_view name, const QuantizationPlan& plan) {
     const std::string key = plan_hash(plan);
     if (auto known = log_.find(key)) return *known;
     EDGELLM_RETURN_IF_ERROR(model_.encode(plan, progress_));
     EDGELLM_ASSIGN_OR_RETURN(double measured, kl_on(input_.all_text, plan));
-    if (!input_.log.empty()) EDGELLM_RETURN_IF_ERROR(log_.add(key, measured));
+    EDGELLM_ASSIGN_OR_RETURN(const uint64_t n_bytes, planned_file_bytes(*input_.source, plan));
+    EDGELLM_RETURN_IF_ERROR(log_.add(key, {std::string(name), n_bytes, measured}));
     return measured;
   }
 
@@ -89,7 +91,7 @@ class Search {
       return model_.encode(problem_.plan_of(state_.choice), progress_);
     state_ = {};
     state_.choice = std::move(start);
-    EDGELLM_ASSIGN_OR_RETURN(state_.measured, kl(problem_.plan_of(state_.choice)));
+    EDGELLM_ASSIGN_OR_RETURN(state_.measured, kl("predicted", problem_.plan_of(state_.choice)));
     EDGELLM_RETURN_IF_ERROR(remember("predicted", problem_.plan_of(state_.choice), state_.measured));
     return write_checkpoint();
   }
@@ -101,7 +103,7 @@ class Search {
       meter.add(fidelity == 0 ? 0.9 / double(input_.evolution.n_offspring) : 0.0,
                 fmt::format("KL {:.4f} so far", state_.measured));
       const QuantizationPlan plan = problem_.plan_of(choice);
-      return fidelity == 0 ? kl_on(input_.little_text, plan) : kl(plan);
+      return fidelity == 0 ? kl_on(input_.little_text, plan) : kl("candidate", plan);
     };
     OnGeneration on_generation = [&](const EvolutionState& state) -> Status {
       meter.add(0.1, fmt::format("KL {:.4f} so far", state.measured));
@@ -149,8 +151,9 @@ class Search {
     std::erase_if(rivals, [&](const Rival& r) { return r.predicted > kHopeless * predicted_harm_; });
     ProgressMeter meter(progress_, "measuring presets", double(rivals.size()));
     for (const Rival& rival : rivals) {
-      EDGELLM_ASSIGN_OR_RETURN(double measured, kl(rival.plan));
+      EDGELLM_ASSIGN_OR_RETURN(double measured, kl(rival.preset->name, rival.plan));
       EDGELLM_RETURN_IF_ERROR(remember(std::string(rival.preset->name), rival.plan, measured));
+      tried_.back().is_preset = true;
       meter.add(1, std::string(rival.preset->name));
     }
     meter.finish();
@@ -219,7 +222,7 @@ class Search {
   MeasuredModel& model_;
   const PlanSearchInput& input_;
   const Progress& progress_;
-  MeasureLog log_;
+  PlanLog log_;
   PlanProblem problem_;
   EvolutionState state_;
   double predicted_harm_ = 0;
@@ -243,12 +246,18 @@ std::vector<MeasuredPlan> plans_to_judge(std::vector<MeasuredPlan> tried, size_t
   std::stable_sort(tried.begin(), tried.end(),
                    [](const MeasuredPlan& a, const MeasuredPlan& b) { return a.kl < b.kl; });
   std::vector<MeasuredPlan> best;
+  bool has_preset = false;
   for (MeasuredPlan& plan : tried) {
-    const bool is_known = std::any_of(best.begin(), best.end(), [&](const MeasuredPlan& other) {
+    auto known = std::find_if(best.begin(), best.end(), [&](const MeasuredPlan& other) {
       return plan_hash(other.plan) == plan_hash(plan.plan);
     });
-    if (best.size() < n && !is_known && (best.empty() || plan.kl <= kFarBehind * best.front().kl))
-      best.push_back(std::move(plan));
+    const bool is_first_preset = plan.is_preset && !std::exchange(has_preset, has_preset || plan.is_preset);
+    if (known != best.end()) {
+      known->is_preset = known->is_preset || plan.is_preset;
+      continue;
+    }
+    const bool is_near = best.size() < n && (best.empty() || plan.kl <= kFarBehind * best.front().kl);
+    if (is_near || is_first_preset) best.push_back(std::move(plan));
   }
   return best;
 }

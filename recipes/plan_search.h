@@ -16,6 +16,7 @@ struct MeasuredPlan {
   QuantizationPlan plan;
   uint64_t n_file_bytes = 0;
   double kl = 0;  // mean, on all_text
+  bool is_preset = false;
 };
 
 // A preset that was not worth measuring.
@@ -46,7 +47,7 @@ Result<PlanSearchResult> search_plan(MeasuredModel& model, const PlanSearchInput
                                      const Progress& progress);
 
 // The best n of the plans, none of them twice, and none that is far behind the best: other text would not put
-// it before that.
+// it before that. Besides them the best preset, for a fit is held against it.
 std::vector<MeasuredPlan> plans_to_judge(std::vector<MeasuredPlan> tried, size_t n);
 
 }  // namespace edgellm

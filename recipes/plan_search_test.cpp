@@ -7,7 +7,7 @@
 #include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
 #include "recipes/json_file.h"
-#include "recipes/measure_log.h"
+#include "recipes/plan_log.h"
 #include "runtime/graph/tiny_model.h"
 
 namespace edgellm {
@@ -128,6 +128,23 @@ TEST(PlansToJudge, AreTheBestOnceEachAndNoneFarBehind) {
   EXPECT_EQ(names(4), (std::vector<std::string>{"predicted", "near"}));
   EXPECT_EQ(names(1), (std::vector<std::string>{"predicted"}));
   EXPECT_TRUE(plans_to_judge({}, 2).empty());
+
+  // The best preset is among them however far behind, once.
+  std::vector<MeasuredPlan> with_presets = tried;
+  with_presets.push_back(plan("good preset", TensorType::Q5_0, 0.4));
+  with_presets.push_back(plan("bad preset", TensorType::Q4_0, 0.5));
+  with_presets[4].is_preset = with_presets[5].is_preset = true;
+  std::vector<std::string> all;
+  for (const MeasuredPlan& p : plans_to_judge(with_presets, 2)) all.push_back(p.name);
+  EXPECT_EQ(all, (std::vector<std::string>{"predicted", "near", "good preset"}));
+  // One that the search found too.
+  with_presets[4] = plan("same", TensorType::Q4_K, 0.2);
+  with_presets[4].is_preset = true;
+  const auto judged = plans_to_judge(with_presets, 2);
+  ASSERT_EQ(judged.size(), 2u);
+  EXPECT_EQ(judged[0].name, "predicted");
+  EXPECT_TRUE(judged[0].is_preset);
+  EXPECT_FALSE(judged[1].is_preset);
 }
 
 TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
@@ -171,8 +188,8 @@ TEST(KlBeforeSearch, MeasuresNoPlanTwice) {
   std::ifstream in(input.log);
   for (std::string line; std::getline(in, line);) plans.push_back(nlohmann::json::parse(line)["key"]);
   ASSERT_FALSE(plans.empty());
-  MeasureLog log(input.log);
-  for (const std::string& plan : plans) ASSERT_TRUE(log.add(plan, 0.25 * first).ok());
+  PlanLog log(input.log);
+  for (const std::string& plan : plans) ASSERT_TRUE(log.add(plan, {"known", 1, 0.25 * first}).ok());
   EXPECT_EQ(kl(), 0.25 * first);
   for (const ProgressReport& report : reports) EXPECT_NE(report.stage, "encoding weights");
 }

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "apps/report/escape.h"
-#include "apps/report/pareto.h"
+#include "plan/pareto.h"
 
 namespace edgellm {
 namespace {
@@ -105,9 +105,9 @@ std::string scatter_svg(const ScatterPlot& plot) {
   for (const PlotPoint& p : plot.points) rivals[plot.front_by_series ? p.series : ""].push_back(&p);
   for (const auto& [name, points] : rivals) {
     std::vector<TradeOff> trades;
-    for (const PlotPoint* p : points) trades.push_back({p->x, p->y});
+    for (const PlotPoint* p : points) trades.push_back({p->x, plot.y.better == Better::less ? p->y : -p->y});
     std::string line;
-    for (size_t i : pareto_front(trades, plot.y.better))
+    for (size_t i : pareto_front(trades))
       line += fmt::format("{}{:.1f} {:.1f}", line.empty() ? "M" : "L", x_at(x, points[i]->x),
                           y_at(y, points[i]->y));
     svg += fmt::format("<path class=\"front{}\" d=\"{}\"/>\n",

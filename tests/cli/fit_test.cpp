@@ -171,6 +171,51 @@ TEST_F(Fit, PartsThatAddNothingMakeRoomForOthers) {
   EXPECT_TRUE(larger["dropped_layers"].empty());
 }
 
+TEST_F(Fit, IsNoWorseThanTheBestPresetOfThatSize) {
+  // With room for every type; where a preset exists that leaves hardly any other choice; and for the least.
+  size_t n_judged = 0;
+  for (const char* size : {"70%", "54%", "45%"}) {
+    Outcome outcome = run({"fit", "model.gguf", "--size", size, "--calibrate", "text.txt", "--context", "64",
+                           "-o", "out.gguf"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+    const auto report = nlohmann::json::parse(contents(at("out.gguf.json")));
+    size_t n_presets = 0;
+    for (const auto& plan : report["verified"]) {
+      EXPECT_LE(report["after"]["mean_kl"], plan["mean_kl"]) << plan;
+      n_presets += plan["preset"].get<bool>();
+    }
+    bool is_tried = false;
+    for (const auto& plan : report["tried"])
+      is_tried |= plan["name"] != "searched" && plan["name"] != "predicted";
+    EXPECT_EQ(n_presets, is_tried ? 1u : 0u) << size;
+    EXPECT_TRUE(is_tried || !report["not_measured"].empty()) << size;
+    EXPECT_FALSE(report["why"].empty());
+    n_judged += n_presets;
+  }
+  EXPECT_GT(n_judged, 0u) << "else nothing was compared";
+}
+
+TEST_F(Fit, ListsThePlansOfAllBudgetsThatNoOtherBeats) {
+  std::vector<std::string> fit = {"fit",         "model.gguf", "--size", "70%",  "--context", "64",
+                                  "--calibrate", "text.txt",   "--work", "work", "-o",        "large.gguf"};
+  ASSERT_EQ(run(fit).exit_code, 0);
+  fit[3] = "45%", fit.back() = "small.gguf";
+  ASSERT_EQ(run(fit).exit_code, 0);
+  fit[3] = "55%", fit.back() = "middle.gguf";
+  Outcome outcome = run(fit);
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const auto report = nlohmann::json::parse(contents(at("middle.gguf.json")));
+  const auto& front = report["pareto"];
+  ASSERT_GE(front.size(), 3u) << front;
+  for (size_t i = 1; i < front.size(); ++i) {
+    EXPECT_LT(front[i - 1]["file_bytes"], front[i]["file_bytes"]);
+    EXPECT_GT(front[i - 1]["search_kl"], front[i]["search_kl"]);
+  }
+  EXPECT_LE(front.front()["file_bytes"], fs::file_size(at("small.gguf")));
+  EXPECT_GT(front.back()["file_bytes"], fs::file_size(at("middle.gguf")));
+  EXPECT_NE(outcome.out.find("  * "), std::string::npos) << outcome.out;
+}
+
 TEST_F(Fit, OfALargeModelLeavesOutOnlyWhatDoesNotFit) {
   write_idle_model(at("idle.gguf"));
   FitOptions options;

@@ -160,6 +160,8 @@ TEST_F(Gptq, FitOfBestEffortAlsoJudgesItTrained) {
     is_trained |= plan["name"].get<std::string>().ends_with(", trained");
   }
   EXPECT_EQ(is_trained, report["training"]["best_epoch"] != 0);
+  EXPECT_FALSE(report["why"].empty());
+  EXPECT_NE(outcome.out.find("this was written"), std::string::npos) << outcome.out;
   const auto& talk = report["generation"];
   EXPECT_LE(talk["collapsed_plans"].size(), report["verified"].size());
   if (talk["collapsed"].get<bool>()) {
