@@ -27,7 +27,7 @@ struct CalibratedModelOptions {
   size_t n_training_epochs = 0;
   double damping = 0;          // of the mean of H's diagonal; 0: the method's own
   bool weigh_tokens = false;   // as of CompensationOptions
-  uint64_t memory_limit = 0;   // as of CompensationOptions; 0: none
+  uint64_t memory_limit = 0;   // as of CompensationOptions
   std::string device = "cpu";  // as of CompensationOptions, and of training
   // Beside which everything that a stopped run finished lies; removed in the end. Empty: OUTPUT.work.
   std::filesystem::path work;

@@ -176,7 +176,7 @@ void add_quantize(CLI::App& app, Status& status) {
       ->check(CLI::Range(size_t{0}, size_t{100}));
   gptq->add_option(
           "--calibration-memory", o->memory,
-          "bytes the calibration may take, as 4GB; more goes to disk (default: no limit). The statistics "
+          "bytes the calibration may take, as 4GB; more goes to disk (default: half of the machine's memory). The statistics "
           "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale; layers "
           "stay unpacked between its steps where they fit (default: a quarter of the machine's memory)")
       ->check(byte_size_check());

@@ -55,8 +55,10 @@ struct CalibrationOptions {
   at::ScalarType hidden_type = at::kBFloat16;  // as the states are stored between layers
   size_t n_batch_tokens = 2048;                // computed together; less where memory_limit asks for it
   // Bytes this may take together (layer, statistics, hidden states, intermediate values), what callbacks take
-  // not counted. Hidden states beyond it go to disk. 0: none.
+  // not counted. Hidden states beyond it go to disk. 0: usual_memory where that is enough, and else what the
+  // least takes.
   uint64_t memory_limit = 0;
+  uint64_t usual_memory = 0;  // 0: half of the machine's
   // Where states on disk and checkpoints lie. Empty: the system's folder for temporary files, no checkpoints.
   std::filesystem::path work_folder;
   // Names the model, and whatever else decides what callbacks do: only a checkpoint of the same key (and the
@@ -83,8 +85,8 @@ struct CalibrationMemory {
     return n_layer_bytes + n_moment_bytes + n_batch_bytes + (hidden_on_disk ? 0 : n_hidden_bytes);
   }
 };
-// What options.memory_limit allows: smaller batches first, then states on disk. Error when even that needs
-// more, with the bytes that would do.
+// What the options' memory allows: smaller batches first, then states on disk. Error when even that needs more
+// than memory_limit, with the bytes that would do.
 Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& hyperparameters, size_t n_windows,
                                                   size_t n_tokens, const TorchCompute& compute,
                                                   const CalibrationOptions& options);

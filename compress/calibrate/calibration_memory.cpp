@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 
 #include "compress/calibrate/calibration.h"
+#include "core/base/machine.h"
 
 namespace edgellm {
 namespace {
@@ -32,6 +34,13 @@ uint64_t window_bytes(const Hyperparameters& h, uint32_t layer, uint64_t n_token
   return 4 * n_tokens * (5 * uint64_t{h.n_embedding} + std::max(attention, ffn));
 }
 
+// Where nobody set a limit.
+uint64_t usual_memory(const CalibrationOptions& options) {
+  if (options.usual_memory) return options.usual_memory;
+  const Result<uint64_t> memory = describe_machine().n_memory_bytes;
+  return memory.ok() ? *memory / 2 : std::numeric_limits<uint64_t>::max();
+}
+
 }  // namespace
 
 Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& h, size_t n_windows, size_t n_tokens,
@@ -52,17 +61,19 @@ Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& h, size
     HiddenShape gated = {shape.n_windows, shape.n_tokens, int64_t(n_widest), shape.type};
     memory.n_hidden_bytes += shape.n_bytes() + (gated.n_bytes() <= kMostKeptBytes ? gated.n_bytes() : 0);
   }
+  const uint64_t n_allowed = options.memory_limit ? options.memory_limit : usual_memory(options);
   size_t most = std::clamp<size_t>(options.n_batch_tokens / n_tokens, 1, n_windows);
   for (bool on_disk : {false, true}) {
     memory.hidden_on_disk = on_disk;
     for (size_t n = most; n > 0; n /= 2) {
       memory.n_batch_windows = n;
       memory.n_batch_bytes = n * n_window_bytes;
-      if (options.memory_limit == 0 || memory.n_bytes() <= options.memory_limit) return memory;
+      if (memory.n_bytes() <= n_allowed) return memory;
       // Small batches are slower than states on disk.
       if (!on_disk && n * 4 <= most) break;
     }
   }
+  if (!options.memory_limit) return memory;
   return Error{
       fmt::format("calibrate: {} bytes of memory are not enough: a layer takes {}, its statistics {}, one "
                   "window of {} tokens {}; "

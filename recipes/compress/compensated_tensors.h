@@ -35,7 +35,8 @@ struct CompensationOptions {
   // (compress/train/layer_training.h); the last eighth of the windows is kept from both and judges it. On top
   // come layer_training_bytes() of the layer's weights.
   size_t n_layer_epochs = 0;
-  // Bytes of the calibration's layer, states and intermediate values; 0: none. The statistics of a matrix and
+  // Bytes of the calibration's layer, states and intermediate values; 0: half of the machine's, and more only
+  // where the least takes that. The statistics of a matrix and
   // the solver come on top: about 16 bytes a pair of its columns, and as many a weight.
   uint64_t memory_limit = 0;
   // Where the text goes through the model and products with H are computed, as of torch_compute; weights are

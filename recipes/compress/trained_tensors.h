@@ -27,7 +27,7 @@ struct GridTrainingOptions {
   size_t n_epochs = 1;
   double learning_rate = 0;  // 0: chosen by how far the model is from the original
   // Of the pass that asks the original (compress/calibrate), and of the layers that are kept unpacked instead
-  // of being read again for every step; 0: none for the pass, a quarter of the machine's for the layers. On
+  // of being read again for every step; 0: half of the machine's for the pass, a quarter for the layers. On
   // another device than the CPU all layers are kept there.
   uint64_t memory_limit = 0;
   bool keeps_layers = true;    // false: none are, whatever memory there is

@@ -407,6 +407,21 @@ TEST_F(CalibrationTest, TooLittleMemorySaysHowMuchWouldDo) {
   EXPECT_FALSE(calibrate(*model_, windows_, o, {}, {}).ok());
 }
 
+TEST_F(CalibrationTest, WithoutALimitUsualMemoryIsKeptToWhereItIsEnough) {
+  use(kLlama);
+  CalibrationOptions o = options();
+  CalibrationResult usual = value_of(calibrate(*model_, windows_, o, {}, {}));
+  EXPECT_FALSE(usual.memory.hidden_on_disk);
+  o.usual_memory = usual.memory.n_bytes() - 1;
+  CalibrationResult less = value_of(calibrate(*model_, windows_, o, {}, {}));
+  EXPECT_LE(less.memory.n_bytes(), o.usual_memory);
+  // Where it is not, with as little as it takes.
+  o.usual_memory = 1000;
+  CalibrationResult least = value_of(calibrate(*model_, windows_, o, {}, {}));
+  EXPECT_TRUE(least.memory.hidden_on_disk);
+  EXPECT_EQ(least.memory.n_batch_windows, 1u);
+}
+
 TEST_F(CalibrationTest, StatesInBrainFloatStayNear) {
   use(kLlama);
   CalibrationOptions o = options();
