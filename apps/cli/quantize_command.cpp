@@ -36,7 +36,9 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
                         const ImportanceMatrix* importance) {
   CalibratedModelOptions options = o.calibrated;
   options.is_awq = o.method == "awq";
+  options.model = o.model;
   options.output = o.output;
+  options.report = o.json;
   options.calibrate.assign(o.calibrate.begin(), o.calibrate.end());
   options.work = o.work;
   options.n_threads = o.n_threads;
@@ -46,7 +48,6 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report,
                            quantize_calibrated_model(std::make_shared<const GgufFile>(std::move(source)),
                                                      plan, importance, options, terminal_progress()));
-  report["model"] = o.model;
   fmt::print(stderr,
              "{}: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              options.is_awq ? "AWQ" : "GPTQ", report["mean_error_ratio"].get<double>());
@@ -61,8 +62,7 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
                training["held_kl_before"].get<double>(), training["held_kl"].get<double>(),
                training["best_epoch"] == 0 ? "after: no epoch helped, nothing is changed" : "after");
   }
-  if (o.json.empty()) return {};
-  return write_text_file(o.json, report.dump(2) + "\n");
+  return {};
 }
 
 Status check_method(const Options& o, const CLI::App& gptq) {

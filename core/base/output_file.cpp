@@ -1,12 +1,13 @@
 #include "core/base/output_file.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/base/write_failure.h"
 
 namespace edgellm {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr size_t kBufferBytes = size_t{1} << 20;
 
 Error failed(std::string_view what, const std::filesystem::path& path) {
-  return {fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno))};
+  return {fmt::format("cannot {} {}: {}", what, path.string(), write_failure(errno))};
 }
 
 Status write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {

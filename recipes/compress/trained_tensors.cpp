@@ -15,6 +15,7 @@
 #include "core/base/machine.h"
 #include "core/base/output_file.h"
 #include "core/base/thread_pool.h"
+#include "core/base/write_failure.h"
 #include "core/blocks/block_grid.h"
 #include "core/blocks/codebook_grid.h"
 #include "recipes/candidate_store.h"
@@ -235,7 +236,7 @@ class GridTrainingRun {
       std::filesystem::create_hard_link(from, to, code);
       // A file system without links.
       if (code) std::filesystem::copy_file(from, to, code);
-      if (code) return Error{fmt::format("cannot write {}: {}", to.string(), code.message())};
+      if (code) return Error{fmt::format("cannot write {}: {}", to.string(), write_failure(code.value()))};
     }
     return {};
   }
