@@ -56,8 +56,8 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
     fmt::print(stderr, "{}", trained_layers_text(report["layers"]));
   if (report.contains("training")) {
     const auto& training = report["training"];
-    if (training["stopped"].is_string())
-      fmt::print(stderr, "warning: training ended early: {}\n", training["stopped"].get<std::string>());
+    if (const std::string text = ended_training_text(training); !text.empty())
+      fmt::print(stderr, "warning: {}", text);
     fmt::print(stderr, "training: KL on text held back {:.4f} before, {:.4f} {}\n",
                training["held_kl_before"].get<double>(), training["held_kl"].get<double>(),
                training["best_epoch"] == 0 ? "after: no epoch helped, nothing is changed" : "after");

@@ -62,7 +62,7 @@ class GridTrainingRun {
     GridTraining found;
     found.held_before = done.held_before, found.held_after = done.held_after;
     found.best_epoch = done.best_epoch, found.learning_rate = done.learning_rate;
-    found.stopped = std::move(done.stopped);
+    found.stopped = std::move(done.stopped), found.stopped_layer = done.stopped_layer;
     found.epoch_held = std::move(done.epoch_held), found.epoch_trained = std::move(done.epoch_trained);
     found.step_divergence = std::move(done.step_divergence);
     const size_t n_trained = windows_.size() - training.n_held_windows;
