@@ -33,13 +33,9 @@ double mean_ratio(const Compensation& compensation) {
   return n > 0 ? std::exp(sum / n) : 1;
 }
 
-}  // namespace
-
-Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile> source,
-                                                 const QuantizationPlan& plan,
-                                                 const ImportanceMatrix* importance,
-                                                 const CalibratedModelOptions& options,
-                                                 const Progress& progress) {
+Result<nlohmann::json> quantize_in(const std::filesystem::path& root, std::shared_ptr<const GgufFile> source,
+                                   const QuantizationPlan& plan, const ImportanceMatrix* importance,
+                                   const CalibratedModelOptions& options, const Progress& progress) {
   const double started = monotonic_seconds();
   EDGELLM_RETURN_IF_ERROR(check_output(options.output, files_of(options.calibrate)));
   EDGELLM_RETURN_IF_ERROR(check_is_no_input(options.output, source->paths()));
@@ -50,8 +46,6 @@ Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile>
                                                          options.n_window_tokens, kFewestWindows));
   }
   EDGELLM_ASSIGN_OR_RETURN(std::string model_hash, hash_files(source->paths()));
-  std::filesystem::path root =
-      options.work.empty() ? options.output.string() + ".work" : options.work.string();
   std::error_code code;
   const bool is_new_work = !std::filesystem::exists(root, code);
   EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(root, hash_text(model_hash + kWorkVersion)));
@@ -114,6 +108,7 @@ Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile>
   nlohmann::json report = {{"schema", 1},
                            {"command", "quantize"},
                            {"method", options.is_awq ? "awq" : "gptq"},
+                           {"model", options.model},
                            {"model_hash", model_hash},
                            {"output", options.output.string()},
                            {"file_bytes", n_bytes},
@@ -124,8 +119,23 @@ Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile>
   report["calibration"]["drawn_from_model"] = options.calibrate.empty();
   if (options.n_layer_epochs) report["layers"] = to_json(done.layers);
   if (training) report["training"] = to_json(*training);
+  if (!options.report.empty())
+    EDGELLM_RETURN_IF_ERROR(write_text_file(options.report, report.dump(2) + "\n"));
   if (options.work.empty()) work.remove();
   return report;
+}
+
+}  // namespace
+
+Result<nlohmann::json> quantize_calibrated_model(std::shared_ptr<const GgufFile> source,
+                                                 const QuantizationPlan& plan,
+                                                 const ImportanceMatrix* importance,
+                                                 const CalibratedModelOptions& options,
+                                                 const Progress& progress) {
+  const std::filesystem::path root =
+      options.work.empty() ? options.output.string() + ".work" : options.work.string();
+  auto report = quantize_in(root, std::move(source), plan, importance, options, progress);
+  return report.ok() ? std::move(report) : with_work_named(report.error(), root);
 }
 
 }  // namespace edgellm

@@ -18,7 +18,9 @@ namespace edgellm {
 
 struct CalibratedModelOptions {
   bool is_awq = false;  // scaled before rounding instead (recipes/compress/awq_tensors.h)
+  std::string model;    // as the report names the source
   std::filesystem::path output;
+  std::filesystem::path report;  // where the report is written too, while the work is still there; or empty
   std::vector<TextSource> calibrate;  // empty: drawn from the model
   size_t n_windows = 128;             // of calibration; fewer where the text has no more
   size_t n_window_tokens = 256;

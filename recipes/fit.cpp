@@ -39,6 +39,10 @@ constexpr size_t kFirstScoredRow =
 // Version of what the work folder holds; raise it when a stage gives other results than before.
 constexpr const char* kWorkVersion = "6";
 
+std::filesystem::path work_root(const FitOptions& options) {
+  return options.work.empty() ? options.output.string() + ".work" : options.work.string();
+}
+
 // The stages of one fit, in the order of run().
 class FitRun {
  public:
@@ -77,10 +81,6 @@ class FitRun {
  private:
   std::filesystem::path report_path() const { return options_.output.string() + ".json"; }
 
-  std::filesystem::path work_root() const {
-    return options_.work.empty() ? options_.output.string() + ".work" : options_.work.string();
-  }
-
   Status open_model() {
     clock_.begin("opening");
     // Fails now, not after half an hour, when the output cannot be written.
@@ -92,7 +92,7 @@ class FitRun {
       EDGELLM_ASSIGN_OR_RETURN(profile_, read_device_profile(options_.device_profile));
     }
     EDGELLM_ASSIGN_OR_RETURN(model_file_,
-                             fit_source(options_.model, work_root(), options_.n_threads, progress_));
+                             fit_source(options_.model, work_root(options_), options_.n_threads, progress_));
     EDGELLM_ASSIGN_OR_RETURN(FitSource opened, open_fit_source(model_file_));
     model_->source = std::move(opened.file);
     is_output_left_out_ = opened.is_output_left_out;
@@ -140,7 +140,8 @@ class FitRun {
       EDGELLM_ASSIGN_OR_RETURN(text_, read_calibration_text(options_.calibrate, *model_->source, *tokenizer_,
                                                             e.n_window_tokens, kFewestWindows));
     }
-    EDGELLM_ASSIGN_OR_RETURN(FitWork work, FitWork::open(work_root(), hash_text(model_hash_ + kWorkVersion)));
+    EDGELLM_ASSIGN_OR_RETURN(FitWork work,
+                             FitWork::open(work_root(options_), hash_text(model_hash_ + kWorkVersion)));
     work_ = std::make_unique<FitWork>(std::move(work));
     EDGELLM_RETURN_IF_ERROR(measure_device());
     EDGELLM_RETURN_IF_ERROR(measure_pace());
@@ -566,7 +567,8 @@ class FitRun {
 }  // namespace
 
 Result<nlohmann::json> fit(const FitOptions& options, const Progress& progress) {
-  return FitRun(options, progress).run();
+  auto report = FitRun(options, progress).run();
+  return report.ok() ? std::move(report) : with_work_named(report.error(), work_root(options));
 }
 
 }  // namespace edgellm

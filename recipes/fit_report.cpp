@@ -144,7 +144,12 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
     if (found.n_layer_training_bytes) j["compensation"]["layers_lack_bytes"] = found.n_layer_training_bytes;
     if (!layers.empty()) j["compensation"]["layers"] = to_json(std::span<const TrainedLayer>(layers));
   }
-  if (found.training) j["training"] = to_json(*found.training);
+  if (found.training) {
+    GridTraining training = *found.training;
+    if (training.stopped_layer)
+      training.stopped_layer = uint32_t(planned.original_layer(int32_t(*training.stopped_layer)));
+    j["training"] = to_json(training);
+  }
   j["generation"] = {{"answers", found.generation->answers},
                      {"empty", found.generation->n_empty},
                      {"looping", found.generation->n_looping},

@@ -1,9 +1,11 @@
 #include "recipes/fit_work.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 #include "core/base/folder.h"
 #include "core/base/progress.h"
+#include "core/base/write_failure.h"
 #include "recipes/json_file.h"
 
 namespace edgellm {
@@ -26,6 +28,12 @@ Status FitWork::enter_text(const std::string& text_hash) {
 void FitWork::remove() {
   std::error_code code;
   std::filesystem::remove_all(root_, code);
+}
+
+Error with_work_named(const Error& error, const std::filesystem::path& root) {
+  std::error_code code;
+  if (!is_of_full_disk(error) || !std::filesystem::exists(root, code)) return error;
+  return {fmt::format("{}, it goes on from {}", error.message, root.string())};
 }
 
 double& StageClock::seconds_of(const std::string& stage) {

@@ -37,6 +37,9 @@ class FitWork {
   FolderLock lock_;
 };
 
+// What a full disk has stopped goes on from a work folder that is there: then the Error says so.
+Error with_work_named(const Error& error, const std::filesystem::path& root);
+
 // Seconds spent in each stage, in the order in which they were begun.
 class StageClock {
  public:

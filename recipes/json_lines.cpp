@@ -1,8 +1,11 @@
 #include "recipes/json_lines.h"
 
+#include <cerrno>
 #include <fmt/format.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
+
+#include "core/base/write_failure.h"
 
 namespace edgellm {
 namespace {
@@ -32,10 +35,11 @@ std::string json_line(const nlohmann::json& value) {
 
 Status append_json_line(const std::filesystem::path& path, const nlohmann::json& value) {
   const bool is_torn = !ends_in_a_line(path);
+  errno = 0;
   std::ofstream out(path, std::ios::app);
   if (is_torn) out << '\n';
   out << json_line(value) << std::flush;
-  return out ? Status() : Error{fmt::format("cannot write {}", path.string())};
+  return out ? Status() : Error{fmt::format("cannot write {}: {}", path.string(), write_failure(errno))};
 }
 
 }  // namespace edgellm

@@ -29,6 +29,14 @@ std::string trained_layers_text(const nlohmann::json& layers) {
              n_better, layers.size(), after / n, before / n);
 }
 
+std::string ended_training_text(const nlohmann::json& training) {
+  if (!training["stopped"].is_string()) return {};
+  std::string where;
+  if (training["stopped_layer"].is_number())
+    where = fmt::format(", in layer {} first", training["stopped_layer"].get<size_t>());
+  return fmt::format("training ended early: {}{}\n", training["stopped"].get<std::string>(), where);
+}
+
 std::string raised_damping_text(const nlohmann::json& tensors) {
   size_t n = 0;
   double most = 0;

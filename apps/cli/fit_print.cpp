@@ -135,8 +135,9 @@ void print_fit(const nlohmann::json& r) {
           "  layers were not trained one by one: that takes {}, more than half of this machine's memory\n",
           byte_size_text(r["compensation"]["layers_lack_bytes"].get<uint64_t>()));
   }
-  if (r.contains("training") && r["training"]["stopped"].is_string())
-    fmt::print("  WARNING: training ended early: {}\n", r["training"]["stopped"].get<std::string>());
+  if (r.contains("training"))
+    if (const std::string text = ended_training_text(r["training"]); !text.empty())
+      fmt::print("  WARNING: {}", text);
   const auto& c = r["calibration"];
   fmt::print("\n  text: {} windows of {} tokens, {}; {} of them kept apart for the figures above\n",
              c["windows"].get<int>(), c["window_tokens"].get<int>(), calibration_sources_text(c),

@@ -39,7 +39,9 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
                         const ImportanceMatrix* importance) {
   CalibratedModelOptions options = o.calibrated;
   options.is_awq = o.method == "awq";
+  options.model = o.model;
   options.output = o.output;
+  options.report = o.json;
   EDGELLM_ASSIGN_OR_RETURN(options.calibrate, parse_text_sources(o.calibrate));
   options.work = o.work;
   options.n_threads = o.n_threads;
@@ -49,7 +51,6 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
   EDGELLM_ASSIGN_OR_RETURN(nlohmann::json report,
                            quantize_calibrated_model(std::make_shared<const GgufFile>(std::move(source)),
                                                      plan, importance, options, terminal_progress()));
-  report["model"] = o.model;
   fmt::print(stderr,
              "{}: output errors of the matrices are {:.2f} of what rounding to nearest gives (mean)\n",
              options.is_awq ? "AWQ" : "GPTQ", report["mean_error_ratio"].get<double>());
@@ -58,14 +59,13 @@ Status write_calibrated(const Options& o, GgufFile source, const QuantizationPla
     fmt::print(stderr, "{}", trained_layers_text(report["layers"]));
   if (report.contains("training")) {
     const auto& training = report["training"];
-    if (training["stopped"].is_string())
-      fmt::print(stderr, "warning: training ended early: {}\n", training["stopped"].get<std::string>());
+    if (const std::string text = ended_training_text(training); !text.empty())
+      fmt::print(stderr, "warning: {}", text);
     fmt::print(stderr, "training: KL on text held back {:.4f} before, {:.4f} {}\n",
                training["held_kl_before"].get<double>(), training["held_kl"].get<double>(),
                training["best_epoch"] == 0 ? "after: no epoch helped, nothing is changed" : "after");
   }
-  if (o.json.empty()) return {};
-  return write_text_file(o.json, report.dump(2) + "\n");
+  return {};
 }
 
 Status check_method(const Options& o, const CLI::App& gptq) {
@@ -176,7 +176,8 @@ void add_quantize(CLI::App& app, Status& status) {
       ->check(CLI::Range(size_t{0}, size_t{100}));
   gptq->add_option(
           "--calibration-memory", o->memory,
-          "bytes the calibration may take, as 4GB; more goes to disk (default: half of the machine's memory). The statistics "
+          "bytes the calibration may take, as 4GB; more goes to disk (default: half of the machine's "
+          "memory). The statistics "
           "and the rounding of one matrix come on top, and what --train-epochs keeps of every scale; layers "
           "stay unpacked between its steps where they fit (default: a quarter of the machine's memory)")
       ->check(byte_size_check());

@@ -85,8 +85,8 @@ struct CalibrationMemory {
     return n_layer_bytes + n_moment_bytes + n_batch_bytes + (hidden_on_disk ? 0 : n_hidden_bytes);
   }
 };
-// What the options' memory allows: smaller batches first, then states on disk. Error when even that needs more
-// than memory_limit, with the bytes that would do.
+// What the options' memory allows: smaller batches first, then states on disk. Error when even that needs
+// more than memory_limit, with the bytes that would do.
 Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& hyperparameters, size_t n_windows,
                                                   size_t n_tokens, const TorchCompute& compute,
                                                   const CalibrationOptions& options);

@@ -10,12 +10,13 @@
 #include "compress/torch_model/torch_call.h"
 #include "core/base/mapped_file.h"
 #include "core/base/output_file.h"
+#include "core/base/write_failure.h"
 
 namespace edgellm {
 namespace {
 
 Error failed(const char* what, const std::filesystem::path& folder) {
-  return Error{fmt::format("cannot {} hidden states in {}: {}", what, folder.string(), std::strerror(errno))};
+  return Error{fmt::format("cannot {} hidden states in {}: {}", what, folder.string(), write_failure(errno))};
 }
 
 std::span<std::byte> bytes_of(const at::Tensor& contiguous) {

@@ -1,10 +1,10 @@
 #include "compress/calibrate/hidden_store.h"
 
-#include <csignal>
 #include <fstream>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <unistd.h>
+
+#include "core/base/file_size_limit.h"
 
 namespace edgellm {
 namespace {
@@ -76,15 +76,11 @@ TEST_F(HiddenStoreTest, LeavesNothingBehind) {
 
 TEST_F(HiddenStoreTest, AFullDiskIsAnErrorThatNamesTheFolder) {
   auto stores = both(at::kFloat);
-  // A write beyond the largest allowed file fails as on a full disk.
-  rlimit before;
-  ::getrlimit(RLIMIT_FSIZE, &before);
-  auto* handler = std::signal(SIGXFSZ, SIG_IGN);
-  rlimit small = {100, before.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &small);
-  Status status = stores[1].write(0, states(5));
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
+  Status status;
+  {
+    const FileSizeLimit limit(100);
+    status = stores[1].write(0, states(5));
+  }
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.error().message.find(folder_.string()), std::string::npos) << status.error().message;
   EXPECT_TRUE(stores[1].write(0, states(5)).ok()) << "goes on once there is room";

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <numeric>
-#include <optional>
 #include <torch/optim/adam.h>
 
 #include "compress/torch_model/torch_archive.h"
@@ -20,6 +19,16 @@ constexpr double kSecondsBetweenCheckpoints = 60;
 constexpr double kSaveShare = 20;
 // A window trained on costs a way forward, one more to compute layers again, and two of those back.
 constexpr double kTrainedCost = 4;
+
+bool is_finite(const at::Tensor& values) {
+  return at::isfinite(values).all().item<bool>();
+}
+
+bool has_finite_gradients(const std::vector<at::Tensor>& parameters) {
+  return std::ranges::all_of(parameters, [](const at::Tensor& parameter) {
+    return !parameter.grad().defined() || is_finite(parameter.grad());
+  });
+}
 
 }  // namespace
 
@@ -121,17 +130,38 @@ Result<double> EndTraining::pass(size_t first, size_t n, bool with_gradient) {
   return sum;
 }
 
-Result<double> EndTraining::held_divergence() {
+// What has given a loss that is no number is asked once more, layer by layer.
+Result<std::optional<uint32_t>> EndTraining::first_broken_layer(size_t first, size_t n) const {
+  at::NoGradGuard no_grad;
+  EDGELLM_ASSIGN_OR_RETURN(at::Tensor hidden, model_.embed(windows_.subspan(first, n)));
+  for (uint32_t number = 0; number < model_.n_layers; ++number) {
+    EDGELLM_RETURN_IF_ERROR(check_interrupt());
+    EDGELLM_ASSIGN_OR_RETURN(std::shared_ptr<GridLayer> grid, layer(number));
+    hidden = grid->computed().forward(hidden, model_.positions);
+    if (!is_finite(hidden)) return std::optional(number);
+  }
+  return std::optional<uint32_t>();
+}
+
+// No number where one window's was none; the run has stopped then.
+Result<double> EndTraining::held_divergence(size_t n_trained_epochs) {
+  EndTrainingResult& result = state_->result;
   double sum = 0;
   for (size_t window = n_trained_windows_; window < windows_.size(); ++window) {
     EDGELLM_ASSIGN_OR_RETURN(double found, pass(window, 1, false));
+    if (!std::isfinite(found)) {
+      result.stopped = fmt::format("the loss on text held back was no number after {} of {} epochs",
+                                   n_trained_epochs, options_.n_epochs);
+      EDGELLM_ASSIGN_OR_RETURN(result.stopped_layer, first_broken_layer(window, 1));
+      return found;
+    }
     sum += found;
     state_->meter->add(1, "judging");
   }
   return sum / double(options_.n_held_windows * size_t(teacher_.n_tokens()));
 }
 
-// The windows' mean divergence, each as it was before its step; no number where it stopped.
+// The windows' mean divergence, each as it was before its step; of no meaning where it stopped.
 Result<double> EndTraining::train_epoch(size_t epoch) {
   State& s = *state_;
   const size_t n_epoch_steps = n_trained_windows_ / options_.n_batch_windows,
@@ -145,11 +175,24 @@ Result<double> EndTraining::train_epoch(size_t epoch) {
     EDGELLM_ASSIGN_OR_RETURN(double sum,
                              pass(order[step] * options_.n_batch_windows, options_.n_batch_windows, true));
     const double loss = sum / double(n_batch_tokens);
+    const auto stop = [&](const char* what) {
+      s.result.stopped = fmt::format("the {} was no number in epoch {}, step {} of {}", what, epoch + 1,
+                                     step + 1, n_epoch_steps);
+    };
     if (!std::isfinite(loss)) {
-      s.result.stopped = fmt::format("the loss was no number in epoch {}, step {} of {}", epoch + 1, step + 1,
-                                     n_epoch_steps);
+      stop("loss");
+      EDGELLM_ASSIGN_OR_RETURN(
+          s.result.stopped_layer,
+          first_broken_layer(order[step] * options_.n_batch_windows, options_.n_batch_windows));
       return loss;
     }
+    // Gradients go from the last layer to the first.
+    for (size_t layer = s.layers.size(); layer-- > 0;)
+      if (!has_finite_gradients(s.layers[layer])) {
+        stop("gradient");
+        s.result.stopped_layer = uint32_t(layer);
+        return loss;
+      }
     s.adam->step();
     ++s.n_steps;
     s.result.step_divergence.push_back(loss);
@@ -181,8 +224,9 @@ Result<EndTrainingResult> EndTraining::run(const Progress& progress) {
                                      kTrainedCost * double(s.n_steps * options_.n_batch_windows)
                                : 0);
     if (!is_resumed) {
-      EDGELLM_ASSIGN_OR_RETURN(s.result.held_before, held_divergence());
+      EDGELLM_ASSIGN_OR_RETURN(s.result.held_before, held_divergence(0));
       s.result.held_after = s.result.held_before;
+      if (!s.result.stopped.empty()) return s.result;
       s.result.learning_rate =
           options_.learning_rate > 0 ? options_.learning_rate : learning_rate_for(s.result.held_before);
       s.begin_steps();
@@ -192,7 +236,8 @@ Result<EndTrainingResult> EndTraining::run(const Progress& progress) {
     while (s.n_epochs_done < options_.n_epochs) {
       EDGELLM_ASSIGN_OR_RETURN(double trained, train_epoch(s.n_epochs_done));
       if (!s.result.stopped.empty()) break;
-      EDGELLM_ASSIGN_OR_RETURN(double held, held_divergence());
+      EDGELLM_ASSIGN_OR_RETURN(double held, held_divergence(s.n_epochs_done + 1));
+      if (!s.result.stopped.empty()) break;
       s.result.epoch_trained.push_back(trained);
       s.result.epoch_held.push_back(held);
       ++s.n_epochs_done;
@@ -283,8 +328,8 @@ bool EndTraining::resume() {
     for (size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(now[i]);
     s.best = std::move(best);
     s.n_steps = size_t(n[0]), s.n_epochs_done = size_t(n[1]);
-    s.result = {n[2], n[3],          size_t(n[4]),     n[5],
-                {},   numbers(held), numbers(trained), numbers(step_divergence)};
+    s.result = {
+        n[2], n[3], size_t(n[4]), n[5], {}, {}, numbers(held), numbers(trained), numbers(step_divergence)};
     return true;
   } catch (const std::exception&) {
     return false;

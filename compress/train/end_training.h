@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -59,8 +60,10 @@ struct EndTrainingResult {
   // The epoch (from 1) whose numbers are kept; 0: no epoch helped, everything is as it was.
   size_t best_epoch = 0;
   double learning_rate = 0;
-  // Where a loss was no number: which, and what became of it. Epochs before it count.
+  // Where a loss or a gradient was no number: which. Epochs before it count.
   std::string stopped;
+  // The first layer that gave it; none: the embedding and the layers gave numbers, the head did not.
+  std::optional<uint32_t> stopped_layer;
   std::vector<double> epoch_held, epoch_trained;  // means of each epoch: after it, and in it
   // Of each step's windows as they were before it, in the order of the steps, all epochs.
   std::vector<double> step_divergence;
@@ -73,8 +76,8 @@ class EndTraining {
               const TeacherLogits& teacher, const EndTrainingOptions& options);
   ~EndTraining();
 
-  // A loss that is no number ends it early, with the best epoch before. Error: no window is left to train on,
-  // "interrupted", what the model or the disk reports.
+  // A loss or gradient that is no number ends it early, with the best epoch before. Error: no window is left
+  // to train on, "interrupted", what the model or the disk reports.
   Result<EndTrainingResult> run(const Progress& progress);
 
   // After run(): what it found.
@@ -85,7 +88,8 @@ class EndTraining {
   struct State;
   Status begin();
   Result<double> pass(size_t first_window, size_t n_windows, bool with_gradient);
-  Result<double> held_divergence();
+  Result<double> held_divergence(size_t n_trained_epochs);
+  Result<std::optional<uint32_t>> first_broken_layer(size_t first_window, size_t n_windows) const;
   Result<double> train_epoch(size_t epoch);
   Status save() const;
   bool resume();

@@ -49,6 +49,11 @@ class LayerTraining {
         break;
       }
       EDGELLM_ASSIGN_OR_RETURN(double held, held_error());
+      if (!std::isfinite(held)) {
+        result.stopped = fmt::format("the loss on text held back was no number after {} of {} epochs",
+                                     epoch + 1, options_.n_epochs);
+        break;
+      }
       if (held < result.held_after) {
         result.held_after = held;
         result.best_epoch = epoch + 1;

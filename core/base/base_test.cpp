@@ -3,6 +3,7 @@
 #include <fstream>
 #include <gtest/gtest.h>
 #include <numeric>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/content_hash.h"
@@ -41,6 +42,26 @@ TEST(OutputFile, WithoutCommitTheOldContentStays) {
   ASSERT_TRUE(write_text_file(folder / "a", "old").ok());
   { ASSERT_TRUE(OutputFile::create(folder / "a")->write("new").ok()); }
   EXPECT_EQ(*read_text_file(folder / "a"), "old");
+}
+
+TEST(OutputFile, WhatAKilledProcessLeftOfItGoesWithTheNext) {
+  fs::path folder = scratch_folder("killed");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto file = OutputFile::create(folder / "a");
+    ::_exit(file.ok() ? 0 : 1);  // without a destructor
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  const fs::path left = folder / ("a.partial-" + std::to_string(child));
+  ASSERT_TRUE(fs::exists(left));
+  const std::vector<std::string> others = {"a.partial-" + std::to_string(::getppid()), "a.partial-notes",
+                                           "b.partial-" + std::to_string(child)};
+  for (const std::string& name : others) std::ofstream(folder / name) << "kept";
+  ASSERT_TRUE(write_text_file(folder / "a", "whole").ok());
+  EXPECT_FALSE(fs::exists(left));
+  for (const std::string& name : others) EXPECT_TRUE(fs::exists(folder / name)) << name;
 }
 
 TEST(OutputFile, FolderThatDoesNotExistIsAnError) {

@@ -1,12 +1,17 @@
 #include "core/base/output_file.h"
 
 #include <cerrno>
-#include <cstring>
+#include <charconv>
+#include <csignal>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
+#include <string>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/base/write_failure.h"
 
 namespace edgellm {
 namespace {
@@ -14,7 +19,38 @@ namespace {
 constexpr size_t kBufferBytes = size_t{1} << 20;
 
 Error failed(std::string_view what, const std::filesystem::path& path) {
-  return {fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno))};
+  return {fmt::format("cannot {} {}: {}", what, path.string(), write_failure(errno))};
+}
+
+// Before the number of the process that writes it.
+constexpr std::string_view kPartial = ".partial-";
+
+bool is_running(std::string_view process) {
+  pid_t id = 0;
+  const auto [end, error] = std::from_chars(process.data(), process.data() + process.size(), id);
+  if (error != std::errc() || end != process.data() + process.size() || id <= 0) return true;
+  return ::kill(id, 0) == 0 || errno != ESRCH;
+}
+
+// What killed processes left of this file. Another machine's process may not be known here, but it holds its
+// lock.
+void remove_abandoned(const std::filesystem::path& path) {
+  std::error_code code;
+  const std::string start = path.filename().string() + std::string(kPartial);
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  std::vector<std::filesystem::path> abandoned;
+  for (std::filesystem::directory_iterator entry(folder, code), end; !code && entry != end;
+       entry.increment(code)) {
+    const std::string name = entry->path().filename().string();
+    if (name.starts_with(start) && !is_running(std::string_view(name).substr(start.size())))
+      abandoned.push_back(entry->path());
+  }
+  for (const auto& file : abandoned) {
+    const int descriptor = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) continue;
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0) ::unlink(file.c_str());
+    ::close(descriptor);
+  }
 }
 
 Status write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
@@ -38,7 +74,7 @@ Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
     if (code) return Error{fmt::format("cannot write {}: {}", path.string(), code.message())};
   }
   file.temporary_ = file.path_;
-  file.temporary_ += fmt::format(".partial-{}", ::getpid());
+  file.temporary_ += fmt::format("{}{}", kPartial, ::getpid());
   if (std::filesystem::is_directory(path, code))
     return Error{fmt::format("cannot write {}: it is a folder", path.string())};
   // Renaming over /dev/null would take it away from the whole system.
@@ -47,6 +83,8 @@ Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
   if (std::filesystem::exists(path, code) && ::access(path.c_str(), W_OK) != 0) return failed("write", path);
   file.descriptor_ = ::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (file.descriptor_ < 0) return failed("write", path);
+  ::flock(file.descriptor_, LOCK_EX | LOCK_NB);
+  remove_abandoned(file.path_);
   file.buffer_.reserve(kBufferBytes);
   return file;
 }

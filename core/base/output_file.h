@@ -17,7 +17,8 @@ namespace edgellm {
 class OutputFile {
  public:
   // A link is followed: what it names is replaced, the link stays. Error when something stands under the name
-  // that is no regular file (a folder, a device), or when it cannot be written.
+  // that is no regular file (a folder, a device), or when it cannot be written. What killed processes left
+  // under their temporary names is removed.
   static Result<OutputFile> create(const std::filesystem::path& path);
 
   OutputFile(OutputFile&& other) noexcept;

@@ -1,9 +1,10 @@
 #include "core/base/temporary_folder.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fmt/format.h>
 #include <stdlib.h>
+
+#include "core/base/write_failure.h"
 
 namespace edgellm {
 
@@ -17,7 +18,7 @@ Result<TemporaryFolder> TemporaryFolder::create(std::string_view name) {
   // mkdtemp puts letters in place of the six.
   std::string path = fmt::format("{}/edgellm-{}-{}", parent.string(), name, std::string(6, 'X'));
   if (!::mkdtemp(path.data()))
-    return Error{fmt::format("cannot create a folder in {}: {}", parent.string(), std::strerror(errno))};
+    return Error{fmt::format("cannot create a folder in {}: {}", parent.string(), write_failure(errno))};
   return TemporaryFolder(path);
 }
 

@@ -15,6 +15,7 @@
 #include "core/base/machine.h"
 #include "core/base/output_file.h"
 #include "core/base/thread_pool.h"
+#include "core/base/write_failure.h"
 #include "core/blocks/block_grid.h"
 #include "core/blocks/codebook_grid.h"
 #include "recipes/candidate_store.h"
@@ -61,7 +62,7 @@ class GridTrainingRun {
     GridTraining found;
     found.held_before = done.held_before, found.held_after = done.held_after;
     found.best_epoch = done.best_epoch, found.learning_rate = done.learning_rate;
-    found.stopped = std::move(done.stopped);
+    found.stopped = std::move(done.stopped), found.stopped_layer = done.stopped_layer;
     found.epoch_held = std::move(done.epoch_held), found.epoch_trained = std::move(done.epoch_trained);
     found.step_divergence = std::move(done.step_divergence);
     const size_t n_trained = windows_.size() - training.n_held_windows;
@@ -235,7 +236,7 @@ class GridTrainingRun {
       std::filesystem::create_hard_link(from, to, code);
       // A file system without links.
       if (code) std::filesystem::copy_file(from, to, code);
-      if (code) return Error{fmt::format("cannot write {}: {}", to.string(), code.message())};
+      if (code) return Error{fmt::format("cannot write {}: {}", to.string(), write_failure(code.value()))};
     }
     return {};
   }

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,8 +41,9 @@ struct GridTraining {
   double held_before = 0, held_after = 0;
   // The epoch whose numbers are kept, from 1; 0: none helped, and no tensor is written.
   size_t best_epoch = 0;
-  double learning_rate = 0;  // at its highest
-  std::string stopped;       // why it ended early (a loss that was no number); empty: it did not
+  double learning_rate = 0;               // at its highest
+  std::string stopped;                    // why it ended early (a loss that was no number); empty: it did not
+  std::optional<uint32_t> stopped_layer;  // where that began; none: in no layer
   std::vector<double> epoch_held, epoch_trained;
   std::vector<double> step_divergence;  // of each step's windows as they were before it
   std::vector<std::string> changed;     // names of the tensors that differ now

@@ -104,6 +104,17 @@ class ProgramTest : public testing::Test {
   // What the program has printed so far, for RunOptions::ready.
   std::string said_so_far() const { return contents(elsewhere_ / "out") + contents(elsewhere_ / "err"); }
 
+  // Whether there is a file or folder with this in its path.
+  bool has(const std::string& part_of_path) const {
+    std::error_code code;
+    for (fs::recursive_directory_iterator entry(folder_.path(), code), end; entry != end;
+         entry.increment(code)) {
+      if (code) return false;
+      if (entry->path().string().find(part_of_path) != std::string::npos) return true;
+    }
+    return false;
+  }
+
   // Every file and folder, with a file's contents.
   std::map<std::string, std::string> everything() const {
     std::map<std::string, std::string> found;

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "compress/torch_model/torch_weights.h"
+#include "core/base/file_size_limit.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
@@ -204,6 +205,33 @@ TEST_F(CompensatedTensors, OfTrainedLayersAreWhatWasTrained) {
     EXPECT_NEAR(error_of_layers(folder, done), done.layers.back().held_after,
                 0.02 * done.layers.back().held_after);
   }
+}
+
+TEST_F(CompensatedTensors, WithoutRoomForALayerThatWasTrainedComeOutTheSameOnceThereIs) {
+  // Of the matrices of a layer those of attention are large, and ffn_down is the last one to be rounded.
+  Shape narrow = kLlama;
+  narrow.n_feed_forward = {32};
+  use(narrow, TensorType::Q4_0);
+  windows_ = tiny::random_windows(40, kTokens, narrow.n_vocabulary);
+  n_layer_epochs_ = 2;
+  const Compensation whole = value_of(run("whole"));
+  ASSERT_GT(whole.layers.front().best_epoch, 0u);
+  std::optional<FileSizeLimit> limit;
+  auto full = run("full", [&](const ProgressReport& report) {
+    // Reports come ten times a second at most.
+    std::this_thread::sleep_for(std::chrono::milliseconds(101));
+    if (report.note == "blk.0.ffn_down.weight") limit.emplace(2500);
+  });
+  ASSERT_TRUE(limit);
+  limit.reset();
+  ASSERT_FALSE(full.ok());
+  for (const char* word : {"blk.0.attn_", "start again"})
+    EXPECT_NE(full.error().message.find(word), std::string::npos) << full.error().message;
+  for (const auto& entry : fs::directory_iterator(folder_.path() / "full"))
+    EXPECT_EQ(entry.path().string().find(".partial-"), std::string::npos) << entry.path();
+  const Compensation again = value_of(run("full"));
+  EXPECT_EQ(again.changed(), whole.changed());
+  for (const auto& [name, type] : plan_.types) EXPECT_EQ(stored("full", name), stored("whole", name)) << name;
 }
 
 TEST_F(CompensatedTensors, OfALayerWhoseTrainingIsNotKnownAreMadeAgain) {

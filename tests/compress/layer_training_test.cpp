@@ -47,7 +47,11 @@ class LayerTrainingTest : public testing::Test {
         return all.narrow(0, int64_t(first), int64_t(n));
       };
     };
-    text.inputs = part(inputs_), text.wanted = part(wanted_);
+    text.inputs = part(inputs_);
+    text.wanted = [&, n_reads = size_t{0}](size_t first, size_t n) mutable -> Result<at::Tensor> {
+      at::Tensor wanted = wanted_.narrow(0, int64_t(first), int64_t(n));
+      return n_reads++ < n_good_reads_ ? wanted : wanted * std::numeric_limits<float>::quiet_NaN();
+    };
     LayerTrainingOptions options;
     options.n_held_windows = kHeld;
     options.n_epochs = n_epochs;
@@ -73,6 +77,7 @@ class LayerTrainingTest : public testing::Test {
   std::optional<TorchLayer> original_;
   TorchPositions positions_;
   at::Tensor inputs_, wanted_;
+  size_t n_good_reads_ = SIZE_MAX;  // of what is wanted; from then on it is no number
   std::map<TensorRole, at::Tensor> originals_;
 };
 
@@ -121,6 +126,24 @@ TEST_F(LayerTrainingTest, ALossThatIsNoNumberLeavesTheLayerAsItWas) {
   EXPECT_EQ(done->best_epoch, 0u);
   EXPECT_EQ(done->held_after, done->held_before);
   EXPECT_EQ(bytes_of(grid), before);
+}
+
+TEST_F(LayerTrainingTest, ALossThatIsNoNumberInTheSecondEpochLeavesWhatTheFirstOneGave) {
+  constexpr size_t kSteps = (kWindows - kHeld) / 2;
+  for (const auto& [n_good_steps, stopped] :
+       {std::pair{2 * kHeld + kSteps + 2, "the loss was no number in epoch 2, step 3 of 10"},
+        {2 * kHeld + 2 * kSteps, "the loss on text held back was no number after 2 of 3 epochs"}}) {
+    n_good_reads_ = n_good_steps;
+    GridLayer grid = rounded(TensorType::Q4_0);
+    const auto before = bytes_of(grid);
+    auto done = train(grid);
+    ASSERT_TRUE(done.ok()) << done.error().message;
+    EXPECT_EQ(done->stopped, stopped);
+    EXPECT_EQ(done->best_epoch, 1u);
+    EXPECT_LT(done->held_after, done->held_before);
+    EXPECT_NEAR(done->held_after, held_error(grid), 1e-5 * done->held_after);
+    EXPECT_NE(bytes_of(grid), before);
+  }
 }
 
 TEST_F(LayerTrainingTest, WithoutTextToTrainOnIsAnError) {

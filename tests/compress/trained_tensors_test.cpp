@@ -2,10 +2,13 @@
 // trained, a stopped run goes on to the same bytes, and what does not help is not kept.
 #include "recipes/compress/trained_tensors.h"
 
+#include <chrono>
 #include <cstring>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <thread>
 
+#include "core/base/file_size_limit.h"
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
@@ -209,6 +212,37 @@ TEST_F(TrainedTensors, ComeOutTheSameWhenTheRunWasStoppedAtAnyStage) {
   }
 }
 
+TEST_F(TrainedTensors, WithoutRoomInTheMidstComeOutTheSameOnceThereIs) {
+  use(kLlama, TensorType::Q4_0);
+  windows_.resize(24);
+  const GridTraining whole = value_of(train("whole", 2, 0.01));
+  ASSERT_GT(whole.best_epoch, 0u);
+  for (const auto& [fraction, file] : {std::pair{0.5, "training.state"}, {1.0, "blk.0."}}) {
+    SCOPED_TRACE(file);
+    const std::string folder = fmt::format("full-{}", fraction);
+    std::optional<FileSizeLimit> limit;
+    auto full = train(folder, 2, 0.01, [&, &fraction = fraction](const ProgressReport& report) {
+      if (report.stage != "training on the grid" || limit) return;
+      // Reports come ten times a second at most, and a fast machine would be done by then.
+      if (fraction < 1) std::this_thread::sleep_for(std::chrono::milliseconds(101));
+      // Only the last report, after the last checkpoint, has no note.
+      if (report.fraction >= fraction && (fraction < 1 || report.note.empty())) limit.emplace(100);
+    });
+    ASSERT_TRUE(limit);
+    limit.reset();
+    ASSERT_FALSE(full.ok());
+    for (const char* word : {file, "start again"})
+      EXPECT_NE(full.error().message.find(word), std::string::npos) << full.error().message;
+    for (const auto& entry : fs::directory_iterator(folder_.path() / folder))
+      EXPECT_EQ(entry.path().string().find(".partial-"), std::string::npos) << entry.path();
+    const GridTraining again = value_of(train(folder, 2, 0.01));
+    EXPECT_EQ(again.step_divergence, whole.step_divergence);
+    ASSERT_EQ(again.changed, whole.changed);
+    for (const auto& [name, type] : plan_.types)
+      EXPECT_EQ(stored(folder_.path() / folder, name), stored(folder_.path() / "whole", name)) << name;
+  }
+}
+
 TEST_F(TrainedTensors, AreNotKeptWhereNoEpochHelps) {
   use(kLlama, TensorType::Q8_0);
   GridTraining done = value_of(train("spoilt", 1, 0.3));
@@ -217,10 +251,11 @@ TEST_F(TrainedTensors, AreNotKeptWhereNoEpochHelps) {
   EXPECT_TRUE(done.changed.empty());
 }
 
-TEST_F(TrainedTensors, ALossThatIsNoNumberStopsTheRunAndNamesTheStep) {
+TEST_F(TrainedTensors, ALossThatIsNoNumberStopsTheRunAndNamesTheStepAndTheLayer) {
   use(kLlama, TensorType::Q4_0);
   GridTraining diverged = value_of(train("diverged", 2, 1e30));
   EXPECT_NE(diverged.stopped.find("no number in epoch 1, step"), std::string::npos) << diverged.stopped;
+  EXPECT_EQ(diverged.stopped_layer, 0u);
   EXPECT_EQ(diverged.best_epoch, 0u);
   EXPECT_TRUE(diverged.changed.empty());
 }
