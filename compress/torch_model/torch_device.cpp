@@ -60,4 +60,10 @@ Result<TorchCompute> torch_compute(std::string_view device, std::string_view typ
   return compute;
 }
 
+Result<TorchCompute> torch_compute_in_float(std::string_view device) {
+  EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(device, "f32"));
+  if (compute.device.is_cpu() && cpu_has_bfloat16()) compute.products = at::kBFloat16;
+  return compute;
+}
+
 }  // namespace edgellm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,7 +14,10 @@ namespace edgellm {
 struct TorchCompute {
   at::Device device = at::kCPU;
   at::ScalarType type = at::kFloat;  // of weights and products: float or bfloat16
+  // Of the products of layers' matrices, where it is another: weights and inputs are rounded to it for them.
+  std::optional<at::ScalarType> products = {};
 
+  at::ScalarType product_type() const { return products.value_or(type); }
   at::TensorOptions options() const { return at::TensorOptions().device(device).dtype(type); }
 };
 
@@ -23,6 +27,9 @@ Result<TorchCompute> torch_compute(std::string_view device = "cpu", std::string_
 
 // The devices that are there, as torch_compute takes them: "cpu" and then "cuda:0", ...
 std::vector<std::string> torch_devices();
+
+// In float, but for the products of layers' matrices: bfloat16 where the CPU multiplies it in hardware.
+Result<TorchCompute> torch_compute_in_float(std::string_view device);
 
 // Whether the CPU has instructions for products of bfloat16 (AVX-512 BF16, AMX, Arm's BF16). Without them
 // LibTorch computes them too, but slower than in float.

@@ -19,6 +19,14 @@ TEST(TorchDevice, AutomaticTypeOnTheCpuFollowsItsInstructions) {
   EXPECT_EQ(compute->type, cpu_has_bfloat16() ? at::kBFloat16 : at::kFloat);
 }
 
+TEST(TorchDevice, InFloatOnlyProductsMayBeRounded) {
+  Result<TorchCompute> compute = torch_compute_in_float("cpu");
+  ASSERT_TRUE(compute.ok()) << compute.error().message;
+  EXPECT_EQ(compute->type, at::kFloat);
+  EXPECT_EQ(compute->product_type(), cpu_has_bfloat16() ? at::kBFloat16 : at::kFloat);
+  EXPECT_FALSE(torch_compute_in_float("toaster").ok());
+}
+
 TEST(TorchDevice, AnUnknownOrAbsentDeviceIsNamed) {
   for (std::string name : {"toaster", "cuda:63", ""}) {
     Result<TorchCompute> compute = torch_compute(name, "f32");

@@ -131,8 +131,9 @@ std::vector<TensorRole> TorchLayer::roles() const {
 }
 
 at::Tensor TorchLayer::product(TensorRole matrix, const at::Tensor& x) const {
-  at::Tensor weight = parameter(matrix).to(compute_.options());
-  at::Tensor y = x.to(compute_.type).matmul(weight.t()).to(at::kFloat);
+  const at::ScalarType type = compute_.product_type();
+  at::Tensor weight = parameter(matrix).to(compute_.device, type);
+  at::Tensor y = x.to(type).matmul(weight.t()).to(at::kFloat);
   const at::Tensor& bias = parameter(product_bias_role(matrix));
   return bias.defined() ? y + bias : y;
 }

@@ -62,7 +62,7 @@ class CompensationRun {
     EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
     known_ = FinishedWork::read(log_path());
     // In float on every device: weights in bfloat16 would not be those that are to be met.
-    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
+    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute_in_float(options_.device));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     matrices_.emplace(*source_, model_->hyperparameters(), plan_);
     if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());

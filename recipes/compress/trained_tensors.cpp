@@ -43,7 +43,7 @@ class GridTrainingRun {
     if (windows_.size() < 8)
       return Error{fmt::format("training wants at least 8 windows of text, got {}", windows_.size())};
     EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
-    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(options_.device, "f32"));
+    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute_in_float(options_.device));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     const int64_t n_tokens = int64_t(windows_[0].size());
     TeacherLogits teacher(int64_t(windows_.size()), n_tokens, model_->hyperparameters().n_vocabulary);

@@ -187,6 +187,18 @@ TEST(TorchDecoder, BrainFloatProductsStayNearFloat) {
   EXPECT_LE(tiny::relative_difference(logits_of(*rounded, tokens), logits_of(*exact, tokens)), 5e-2);
 }
 
+TEST(TorchDecoder, WeightsInFloatMayBeMultipliedAsBrainFloat) {
+  auto file = tiny::open(kLlama);
+  auto exact = tiny::load_torch(file);
+  auto rounded = value_of(TorchDecoder::load(file, {at::kCPU, at::kFloat, at::kBFloat16}));
+  EXPECT_TRUE(at::equal(rounded->layers()[0].parameter(TensorRole::ffn_up),
+                        exact->layers()[0].parameter(TensorRole::ffn_up)));
+  auto tokens = tiny::random_tokens(24, kLlama.n_vocabulary);
+  const double difference = tiny::relative_difference(logits_of(*rounded, tokens), logits_of(*exact, tokens));
+  EXPECT_GT(difference, 1e-6) << "products are in float";
+  EXPECT_LE(difference, 5e-2);
+}
+
 TEST(TorchDecoder, GivesRowsFromTheFirstOneAskedFor) {
   auto torch = tiny::load_torch(tiny::open(kLlama));
   auto tokens = tiny::random_tokens(20, kLlama.n_vocabulary);
