@@ -20,7 +20,7 @@ namespace {
 
 constexpr size_t kFewestWindows = 8;
 // Version of what the work folder holds; raise it when the same input gives another result.
-constexpr const char* kWorkVersion = "gptq 4";
+constexpr const char* kWorkVersion = "gptq 5";
 
 // Geometric mean of the tensors' output errors beside rounding to nearest's.
 double mean_ratio(const Compensation& compensation) {

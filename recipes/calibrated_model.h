@@ -27,7 +27,7 @@ struct CalibratedModelOptions {
   size_t n_layer_epochs = 0;  // of training each layer, as of CompensationOptions
   // Of training what the grid stores beside its levels (recipes/compress/trained_tensors.h).
   size_t n_training_epochs = 0;
-  double damping = 0;          // of the mean of H's diagonal; 0: the method's own
+  double damping = 0;          // of each entry of H's diagonal; 0: the method's own
   bool weigh_tokens = false;   // as of CompensationOptions
   uint64_t memory_limit = 0;   // as of CompensationOptions
   std::string device = "cpu";  // as of CompensationOptions, and of training

@@ -59,7 +59,7 @@ Result<double> FitRivals::compensate(std::span<const std::vector<Token>> windows
   JudgedPlan rival = judged_.front();
   CompensationOptions o;
   o.folder = input_.model.folder /
-             fmt::format("compensated-{}-{}{}", plan_hash(rival.plan.plan).substr(0, 16), windows.size(),
+             fmt::format("compensated-2-{}-{}{}", plan_hash(rival.plan.plan).substr(0, 16), windows.size(),
                          n_layer_epochs ? fmt::format("-layers-{}", n_layer_epochs) : "");
   o.n_layer_epochs = n_layer_epochs;
   o.device = input_.torch_device;

@@ -157,7 +157,7 @@ void add_quantize(CLI::App& app, Status& status) {
       ->check(CLI::Range(16, 1 << 16))
       ->capture_default_str();
   gptq->add_option("--damping", o->calibrated.damping,
-                   "share of the mean of H's diagonal that is added to it (default: 0.1)")
+                   "share of each entry of H's diagonal that is added to it (default: 0.1)")
       ->check(CLI::Range(1e-6, 10.0));
   gptq->add_flag(
       "--weigh-tokens", o->calibrated.weigh_tokens,

@@ -8,6 +8,9 @@
 namespace edgellm {
 namespace {
 
+// Of the mean of the diagonal: what counts at least for an input that is hardly ever there.
+constexpr double kLeastShare = 1e-6;
+
 // Factors a small symmetric positive definite matrix [n, n] in double, as ErrorFactor does, and inverts it.
 void factor_run(const std::vector<double>& matrix, size_t n, float* feedback, float* importance,
                 float* inverse) {
@@ -39,7 +42,7 @@ void factor_run(const std::vector<double>& matrix, size_t n, float* feedback, fl
   }
 }
 
-Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio) {
+Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio, DampedBy damped_by) {
   if (moment.dim() != 2 || moment.size(0) != moment.size(1) || moment.size(0) == 0)
     return Error{"factor second moments: a square matrix is wanted"};
   at::Tensor h = moment.to(at::kFloat).contiguous(), diagonal = h.diagonal();
@@ -52,10 +55,12 @@ Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio) {
                              diagonal.argmin().item<int64_t>())};
   const double mean = diagonal.to(at::kDouble).mean().item<double>();
   if (mean == 0) return Error{"factor second moments: all inputs are zero"};
+  const at::Tensor shares =
+      damped_by == DampedBy::mean ? at::full_like(diagonal, mean) : diagonal.clamp_min(kLeastShare * mean);
   // Reversed, H's lower Cholesky factor is the upper one wanted here.
   for (double ratio = damping_ratio; ratio <= 10; ratio = ratio > 0 ? 10 * ratio : 1e-4) {
     at::Tensor reversed = h.flip({0, 1});
-    reversed.diagonal().add_(float(ratio * mean));
+    reversed.diagonal().add_(shares.flip({0}), ratio);
     auto [lower, failed] = at::linalg_cholesky_ex(reversed);
     reversed = at::Tensor();
     if (failed.item<int>() != 0 || !at::isfinite(lower.diagonal()).all().item<bool>()) continue;
@@ -63,15 +68,16 @@ Result<ErrorFactor> factored(const at::Tensor& moment, double damping_ratio) {
     lower = at::Tensor();
     at::Tensor roots = upper.diagonal().clone();
     upper.div_(roots.unsqueeze(0));
-    return ErrorFactor{h, upper, roots.square().to(at::kCPU), ratio * mean, ratio, ratio > damping_ratio};
+    return ErrorFactor{
+        h, upper, roots.square().to(at::kCPU), (ratio * shares).to(at::kCPU), ratio, ratio > damping_ratio};
   }
   return Error{"factor second moments: not positive definite, whatever the damping"};
 }
 
 }  // namespace
 
-Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio) {
-  return torch_call("factor second moments", [&] { return factored(moment, damping_ratio); });
+Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio, DampedBy damped_by) {
+  return torch_call("factor second moments", [&] { return factored(moment, damping_ratio, damped_by); });
 }
 
 RunFactors factor_runs(const ErrorFactor& factor, size_t n_run_columns) {
@@ -81,12 +87,13 @@ RunFactors factor_runs(const ErrorFactor& factor, size_t n_run_columns) {
       found.inverse.resize(n_runs * n * n);
   const at::Tensor moment = factor.moment.to(at::kCPU);
   const float* h = moment.data_ptr<float>();
+  const float* damping = factor.damping.data_ptr<float>();
   std::vector<double> part(n * n);
   for (size_t run = 0; run < n_runs; ++run) {
     for (size_t i = 0; i < n; ++i)
       for (size_t j = 0; j < n; ++j)
-        part[i * n + j] =
-            double(h[(run * n + i) * n_columns + run * n + j]) + (i == j ? factor.damping : 0.0);
+        part[i * n + j] = double(h[(run * n + i) * n_columns + run * n + j]) +
+                          (i == j ? double(damping[run * n + i]) : 0.0);
     factor_run(part, n, found.feedback.data() + run * n * n, found.importance.data() + run * n,
                found.inverse.data() + run * n * n);
   }

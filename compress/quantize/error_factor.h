@@ -18,16 +18,22 @@ struct ErrorFactor {
   at::Tensor moment;               // H as it was given, on its device: [n_columns, n_columns], float
   at::Tensor feedback;             // F, with ones on its diagonal, there too: [n_columns, n_columns], float
   at::Tensor importance;           // D: [n_columns], float, on the CPU
-  double damping = 0;              // what was added to the diagonal
-  double damping_ratio = 0;        // of its mean
+  at::Tensor damping;              // what was added to the diagonal: [n_columns], float, on the CPU
+  double damping_ratio = 0;        // as a share of what there was
   bool is_damping_raised = false;  // beyond what was asked for: H is not positive definite otherwise
 
   size_t n_columns() const { return size_t(moment.size(0)); }
 };
 
-// Adds damping_ratio times the mean of the diagonal, and ten times as much as often as the factorization
-// fails. Error where H is not square, not finite, has a negative diagonal, or nothing helps.
-Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio);
+// What a share of is added to the diagonal. The official GPTQ takes its mean; where one token excites a few
+// inputs a thousand times more than the others, that is far above all other entries and stops feedback
+// between them.
+enum class DampedBy { each_entry, mean };
+
+// Adds damping_ratio times that, and ten times as much as often as the factorization fails. Error where H is
+// not square, not finite, has a negative diagonal, or nothing helps.
+Result<ErrorFactor> factor_error(const at::Tensor& moment, double damping_ratio,
+                                 DampedBy damped_by = DampedBy::each_entry);
 
 // Of every run of columns the factors and the inverse of its own part of H, as PanelCurvature wants them.
 struct RunFactors {

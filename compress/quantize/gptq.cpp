@@ -14,13 +14,16 @@ namespace {
 constexpr size_t kRowTile = 64;
 
 // A copy of the part of F (or H) in the columns of a panel, with its rows close together.
-std::vector<float> square_part(const at::Tensor& matrix, size_t first, size_t n, float added_to_diagonal) {
+std::vector<float> square_part(const at::Tensor& matrix, size_t first, size_t n,
+                               const at::Tensor& added_to_diagonal = {}) {
   const at::Tensor square = matrix.narrow(0, int64_t(first), int64_t(n))
                                 .narrow(1, int64_t(first), int64_t(n))
                                 .contiguous()
                                 .to(at::kCPU);
   std::vector<float> part(square.data_ptr<float>(), square.data_ptr<float>() + n * n);
-  for (size_t i = 0; i < n; ++i) part[i * n + i] += added_to_diagonal;
+  if (!added_to_diagonal.defined()) return part;
+  const float* added = added_to_diagonal.data_ptr<float>() + first;
+  for (size_t i = 0; i < n; ++i) part[i * n + i] += added[i];
   return part;
 }
 
@@ -74,8 +77,8 @@ struct Solver {
       at::Tensor part = errors.narrow(0, int64_t(first), int64_t(n));
       at::Tensor gradients =
           at::mm(factor.moment.narrow(0, int64_t(first), int64_t(n)), on_device.there()).to(at::kCPU);
-      gradients.add_(part, factor.damping);
-      const auto curvature = square_part(factor.moment, first, n, float(factor.damping));
+      gradients.addcmul_(part, factor.damping.narrow(0, int64_t(first), int64_t(n)).unsqueeze(1));
+      const auto curvature = square_part(factor.moment, first, n, factor.damping);
       PanelCurvature panel_curvature = {curvature.data(), runs.feedback.data() + first_run * n_run * n_run,
                                         runs.importance.data() + first_run * n_run,
                                         runs.inverse.data() + first_run * n_run * n_run};
@@ -104,7 +107,7 @@ at::Tensor round_with_feedback(const at::Tensor& weights, const ErrorFactor& fac
           at::mm(factor.feedback.narrow(0, 0, int64_t(first)).narrow(1, int64_t(first), int64_t(n)).t(),
                  on_device.there().narrow(0, 0, int64_t(first)))
               .to(at::kCPU));
-    const auto feedback = square_part(factor.feedback, first, n, 0.0f);
+    const auto feedback = square_part(factor.feedback, first, n);
     round_panel(first, n, {feedback.data(), factor.importance.data_ptr<float>() + first},
                 weights.data_ptr<float>() + first * stride, targets.data_ptr<float>(),
                 errors.data_ptr<float>() + first * stride, stride);

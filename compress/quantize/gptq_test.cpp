@@ -118,9 +118,35 @@ TEST(ErrorFactor, TheFactorsMultiplyToTheDampedMoments) {
   EXPECT_EQ(factor.damping_ratio, 0.01);
   at::Tensor f = factor.feedback.to(at::kDouble),
              product = at::mm(f * factor.importance.to(at::kDouble), f.t());
-  at::Tensor damped = layer.moment.to(at::kDouble) + factor.damping * at::eye(96, at::kDouble);
+  at::Tensor damped = layer.moment.to(at::kDouble) + at::diag(factor.damping).to(at::kDouble);
   EXPECT_LT((product - damped).abs().max().item<double>(), 1e-5 * damped.max().item<double>());
   EXPECT_EQ(f.tril(-1).abs().max().item<double>(), 0);
+}
+
+TEST(ErrorFactor, DampingIsAShareOfEachEntryOrOfTheirMean) {
+  at::Tensor moment = at::diag(at::tensor({1e6f, 1.0f, 4.0f, 0.0f}));
+  const at::Tensor each = factor_error(moment, 0.1).value().damping,
+                   mean = factor_error(moment, 0.1, DampedBy::mean).value().damping;
+  EXPECT_TRUE(at::allclose(each.slice(0, 0, 3), at::tensor({1e5f, 0.1f, 0.4f})));
+  EXPECT_GT(each[3].item<float>(), 0) << "an input that is never there";
+  EXPECT_LT(each[3].item<float>(), 0.1f);
+  EXPECT_TRUE(at::allclose(mean, at::full({4}, 25000.125f)));
+}
+
+// One input that a single token excites a thousand times more than all others must not end the feedback
+// between those.
+TEST(ErrorFactor, AMassiveInputLeavesTheOthersTheirFeedback) {
+  Layer layer = random_layer(1, 32, 4);
+  at::Tensor massive = layer.moment.clone();
+  massive[7][7] += 1e8;
+  const at::Tensor without = factor_error(layer.moment, 0.1).value().feedback,
+                   with = factor_error(massive, 0.1).value().feedback,
+                   by_mean = factor_error(massive, 0.1, DampedBy::mean).value().feedback;
+  auto of_last_columns = [](const at::Tensor& f) {
+    return f.slice(0, 8).slice(1, 8).triu(1).abs().sum().item<float>();
+  };
+  EXPECT_NEAR(of_last_columns(with), of_last_columns(without), 1e-3 * of_last_columns(without));
+  EXPECT_LT(of_last_columns(by_mean), 0.1 * of_last_columns(without));
 }
 
 TEST(ErrorFactor, RunsAreFactoredAndInverted) {
@@ -128,7 +154,7 @@ TEST(ErrorFactor, RunsAreFactoredAndInverted) {
   auto factor = factor_error(layer.moment, 0.01).value();
   RunFactors runs = factor_runs(factor, 32);
   for (int64_t run = 0; run < 2; ++run) {
-    at::Tensor h = (layer.moment + factor.damping * at::eye(64))
+    at::Tensor h = (layer.moment + at::diag(factor.damping))
                        .slice(0, 32 * run, 32 * run + 32)
                        .slice(1, 32 * run, 32 * run + 32);
     at::Tensor f = at::from_blob(runs.feedback.data() + run * 1024, {32, 32}),
@@ -164,7 +190,7 @@ TEST(RoundWithFeedback, IsTheTextbooksGptq) {
   UniformGrid grid = {3, false, 0, false};
   at::Tensor transposed = layer.weights.t().contiguous(), ours = round_uniform(transposed, factor, grid, 3);
   // Algorithm 1 of the paper, in double: the Cholesky factor of the inverse, columns one by one.
-  at::Tensor h = layer.moment.to(at::kDouble) + factor.damping * at::eye(8, at::kDouble);
+  at::Tensor h = layer.moment.to(at::kDouble) + at::diag(factor.damping).to(at::kDouble);
   at::Tensor u = at::linalg_cholesky(at::linalg_inv(h)).t(), w = layer.weights.to(at::kDouble).clone();
   auto [scale, zero] = find_parameters(transposed, grid);
   at::Tensor rounded = at::zeros_like(w);
@@ -235,7 +261,7 @@ TEST(RoundWithFeedback, MeetsTheOfficialProgramsResults) {
         golden.by_activation ? at::argsort(moment->diagonal(), 0, true) : at::arange(weights->size(1));
     at::Tensor h = moment->index_select(0, order).index_select(1, order).contiguous();
     at::Tensor transposed = weights->index_select(1, order).t().contiguous();
-    auto factor = factor_error(h, 0.01).value();
+    auto factor = factor_error(h, 0.01, DampedBy::mean).value();
     at::Tensor rounded = round_uniform(transposed, factor, golden.grid, 128);
     at::Tensor ours = rounded.t().index_select(1, at::argsort(order)).contiguous();
     const double n_other = (ours - *theirs).abs().gt(1e-5).sum().item<double>();

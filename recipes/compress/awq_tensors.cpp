@@ -291,7 +291,7 @@ class AwqRun {
   Result<GptqTensor> round(const GgufTensor& tensor, const at::Tensor& rows,
                            const at::Tensor& moments) const {
     auto rounded =
-        quantize_nearest(rows.contiguous(), {moments, {}, {}, 0, 0}, matrices_->type_of(tensor), rounding_);
+        quantize_nearest(rows.contiguous(), {moments, {}, {}, {}, 0}, matrices_->type_of(tensor), rounding_);
     if (!rounded.ok()) return Error{fmt::format("tensor {}: {}", tensor.name, rounded.error().message)};
     return rounded;
   }

@@ -26,7 +26,7 @@ struct CompensationOptions {
   // missing. What a stopped run finished in it is not done again, so it must belong to this source, plan and
   // text.
   std::filesystem::path folder;
-  double damping = 0;  // of the mean of H's diagonal; 0: compress/quantize's own
+  double damping = 0;  // of each entry of H's diagonal; 0: compress/quantize's own
   // Tokens weigh by how much the model's expectations feel an error there
   // (compress/calibrate/token_weights.h): about twice the time, and memory for the head in float and half a
   // gigabyte whatever memory_limit says.
@@ -52,7 +52,7 @@ struct CompensatedTensor {
   double error = 0;
   double nearest_error = 0;        // of rounding to nearest with the importance diag(H)
   bool is_compensated = true;      // false: its type has no grid, so it is rounded to nearest
-  double damping = 0;              // of the mean of H's diagonal; 0: none was used
+  double damping = 0;              // of each entry of H's diagonal; 0: none was used
   bool is_damping_raised = false;  // beyond what was asked for: H is not positive definite otherwise
 };
 

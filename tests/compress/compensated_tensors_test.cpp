@@ -13,6 +13,8 @@
 #include "core/base/interrupt.h"
 #include "core/base/output_file.h"
 #include "core/base/temporary_folder.h"
+#include "core/base/test_folders.h"
+#include "recipes/calibration_text.h"
 #include "recipes/candidate_store.h"
 #include "recipes/compress/trained_tensors.h"
 #include "recipes/pruned_weights.h"
@@ -331,6 +333,30 @@ TEST_F(CompensatedTensors, OfWindowsThatDoNotFitTheContextAreAnError) {
   auto done = run("long");
   ASSERT_FALSE(done.ok());
   EXPECT_NE(done.error().message.find("context of 256"), std::string::npos) << done.error().message;
+}
+
+// One of its layers has inputs that a single token excites a thousand times more than all others do.
+TEST(CompensatedRealModel, IsNearerThanRoundingToNearestInEveryTensor) {
+  const fs::path path = models_folder() / "SmolLM2-135M-Instruct.Q4_1.gguf";
+  if (!fs::exists(path)) GTEST_SKIP() << "no model at " << path;
+  auto source = std::make_shared<const GgufFile>(value_of(GgufFile::open(path)));
+  const Tokenizer tokenizer = value_of(Tokenizer::from_metadata(source->metadata()));
+  auto text = value_of(read_calibration_text(
+      std::vector<TextSource>{{source_folder() / "docs" / "methods.md", {}}}, *source, tokenizer, 128, 8));
+  text.windows.resize(8);
+  const TemporaryFolder folder = value_of(TemporaryFolder::create("gptq"));
+  CompensationOptions options;
+  options.folder = folder.path() / "tensors";
+  options.n_threads = 1;
+  const Compensation done = value_of(
+      compensate_tensors(source, tiny::plan_in(TensorType::Q2_0, *source), text.windows, options, {}));
+  size_t n_compensated = 0;
+  for (const CompensatedTensor& tensor : done.tensors) {
+    if (!tensor.is_compensated) continue;
+    EXPECT_LT(tensor.error, 0.9 * tensor.nearest_error) << tensor.name;
+    ++n_compensated;
+  }
+  EXPECT_GE(n_compensated, 210u);
 }
 
 }  // namespace
