@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <string_view>
+#include <utility>
 
 namespace edgellm {
 namespace {
@@ -20,11 +21,13 @@ std::string result_beside_others(const Json& report) {
   const auto judged = [&](const Json& plan) { return plan["mean_kl"].get<double>(); };
   const double kl = judged(report["after"]);
   std::string text;
+  bool has_preset = false;  // plans are told the best first
   for (const Json& plan : report["verified"]) {
     const std::string name = plan["name"];
+    const bool is_best_preset = plan["preset"].get<bool>() && !std::exchange(has_preset, true);
     if (name == chosen || !(judged(plan) > 0)) continue;
     std::string what = fmt::format("'{}'", name);
-    if (plan["preset"].get<bool>())
+    if (is_best_preset)
       what = fmt::format("{}, the best preset of that size", name);
     else if (name == plan_of(chosen))
       what = "the same types rounded to nearest";
@@ -39,7 +42,11 @@ std::vector<std::string> fit_reasons(const Json& report) {
   std::vector<std::string> reasons;
   if (std::string text = result_beside_others(report); !text.empty()) reasons.push_back(std::move(text));
   bool has_preset = false;
-  for (const Json& plan : report["verified"]) has_preset = has_preset || plan["preset"].get<bool>();
+  for (const Json& plan : report["verified"]) {
+    has_preset = has_preset || plan["preset"].get<bool>();
+    if (plan["preset"].get<bool>() && plan["name"] == report["chosen"])
+      reasons.push_back("it is a preset's plan: nothing that was tried is nearer");
+  }
   if (!has_preset && !report["not_measured"].empty()) {
     const Json& nearest = report["not_measured"][0];
     reasons.push_back(
@@ -48,7 +55,7 @@ std::vector<std::string> fit_reasons(const Json& report) {
                     nearest["name"].get<std::string>(),
                     nearest["predicted_kl"].get<double>() / report["predicted_kl"].get<double>()));
   } else if (!has_preset) {
-    reasons.push_back("no preset is that small");
+    reasons.push_back("no preset keeps to this budget");
   }
   if (report.contains("left_out") && report["left_out"]["search_kl"].is_number()) {
     const Json& left_out = report["left_out"];

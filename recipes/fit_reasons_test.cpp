@@ -32,9 +32,19 @@ TEST(FitReasons, TellTheResultBesideWhatWasJudged) {
       "that of Q2_K, the best preset of that size\n");
 }
 
+TEST(FitReasons, OnlyOnePresetIsTheBest) {
+  EXPECT_EQ(text_of(report_of(R"([{"name": "searched, compensated", "mean_kl": 0.1, "preset": false},
+                                  {"name": "Q3_K_S", "mean_kl": 0.2, "preset": true},
+                                  {"name": "Q2_K", "mean_kl": 0.4, "preset": true}])")),
+            "its KL is 0.50 of that of Q3_K_S, the best preset of that size, 0.25 of that of 'Q2_K'\n");
+  auto report = report_of(R"([{"name": "Q2_K", "mean_kl": 0.1, "preset": true}])");
+  report["chosen"] = "Q2_K";
+  EXPECT_EQ(text_of(report), "it is a preset's plan: nothing that was tried is nearer\n");
+}
+
 TEST(FitReasons, TellWhyNoPresetWasJudged) {
   const char* alone = R"([{"name": "searched, compensated", "mean_kl": 0.1, "preset": false}])";
-  EXPECT_EQ(text_of(report_of(alone)), "no preset is that small\n");
+  EXPECT_EQ(text_of(report_of(alone)), "no preset keeps to this budget\n");
   EXPECT_EQ(
       text_of(report_of(alone, R"({"not_measured": [{"name": "Q2_K", "predicted_kl": 0.5}]})")),
       "no preset was worth measuring: Q2_K, the best of that size, is predicted to be 2.5 times as far from "
@@ -42,13 +52,15 @@ TEST(FitReasons, TellWhyNoPresetWasJudged) {
 }
 
 TEST(FitReasons, TellWhyPartsAreLeftOut) {
-  const char* alone = R"([{"name": "searched, compensated", "mean_kl": 0.1, "preset": true}])";
+  const char* alone = R"([{"name": "searched, compensated", "mean_kl": 0.1, "preset": false}])";
   EXPECT_EQ(
       text_of(report_of(alone, R"({"left_out": {"search_kl": 0.9, "search_kl_of_whole": 1.2}})")),
+      "no preset keeps to this budget\n"
       "parts are left out because the best plan without them had a KL of 0.9000 on the search text, that of "
       "the whole model 1.2000\n");
   EXPECT_EQ(
       text_of(report_of(alone, R"({"left_out": {"search_kl": 0.9, "search_kl_of_whole": null}})")),
+      "no preset keeps to this budget\n"
       "parts are left out because the best plan without them had a KL of 0.9000 on the search text, and no "
       "plan of the whole model fits\n");
 }

@@ -122,6 +122,7 @@ nlohmann::json fit_report(const FitOptions& options, const FitModel& original, c
   for (const auto& plan : found.searched->unlikely)
     j["not_measured"].push_back(
         {{"name", plan.name}, {"file_bytes", plan.n_file_bytes}, {"predicted_kl", plan.predicted_harm}});
+  j["pareto"] = nlohmann::json::array();
   for (const ParetoPlan& p : found.pareto)
     j["pareto"].push_back({{"name", p.plan.name},
                            {"file_bytes", p.plan.n_file_bytes},

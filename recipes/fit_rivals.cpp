@@ -96,7 +96,7 @@ Status FitRivals::train(std::span<const std::vector<Token>> windows, size_t n_ep
   o.changed = rival.changed;
   o.original = input_.original;
   o.folder =
-      input_.model.folder / fmt::format("trained-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
+      input_.model.folder / fmt::format("trained-2-{}-{}-{}-of-{}", plan_hash(rival.plan.plan).substr(0, 16),
                                         windows.size(), n_epochs, rival.folder.filename().string());
   o.n_epochs = n_epochs;
   o.device = input_.torch_device;

@@ -11,8 +11,10 @@ PlanLog::PlanLog(const std::filesystem::path& path) : path_(path) {
   for (const nlohmann::json& row : read_json_lines(path)) {
     try {
       const double kl = row.at("kl");
-      known_[row.at("key").get<std::string>()] = kl;
+      const std::string key = row.at("key");
+      known_[key] = kl;
       plans_.push_back({row.at("name"), row.at("file_bytes"), kl});
+      described_.insert(key);
     } catch (const nlohmann::json::exception&) {
     }
   }
@@ -26,6 +28,7 @@ std::optional<double> PlanLog::find(const std::string& key) const {
 Status PlanLog::add(const std::string& key, const LoggedPlan& plan) {
   known_[key] = plan.kl;
   plans_.push_back(plan);
+  described_.insert(key);
   if (path_.empty()) return {};
   return append_json_line(
       path_, {{"key", key}, {"kl", plan.kl}, {"name", plan.name}, {"file_bytes", plan.n_file_bytes}});

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,9 @@ class PlanLog {
   // Lines that are torn or say no KL are left out. An empty path: nothing is kept beyond this object.
   explicit PlanLog(const std::filesystem::path& path);
 
-  // Of the plan of a hash (plan_hash()).
+  // Of the plan of a hash (plan_hash()); also of a line that only says the KL, which is none of plans().
   std::optional<double> find(const std::string& key) const;
+  bool has_plan(const std::string& key) const { return described_.contains(key); }
   // Error when it cannot be written.
   Status add(const std::string& key, const LoggedPlan& plan);
   // In the order in which they were measured.
@@ -35,6 +37,7 @@ class PlanLog {
  private:
   std::filesystem::path path_;
   std::map<std::string, double> known_;
+  std::set<std::string> described_;  // those of plans_
   std::vector<LoggedPlan> plans_;
 };
 

@@ -73,10 +73,14 @@ class Search {
   // On all of the text, unless that is known already.
   Result<double> kl(std::string_view name, const QuantizationPlan& plan) {
     const std::string key = plan_hash(plan);
-    if (auto known = log_.find(key)) return *known;
-    EDGELLM_RETURN_IF_ERROR(model_.encode(plan, progress_));
-    EDGELLM_ASSIGN_OR_RETURN(double measured, kl_on(input_.all_text, plan));
+    const auto known = log_.find(key);
+    if (known && log_.has_plan(key)) return *known;
     EDGELLM_ASSIGN_OR_RETURN(const uint64_t n_bytes, planned_file_bytes(*input_.source, plan));
+    double measured = known.value_or(0);
+    if (!known) {
+      EDGELLM_RETURN_IF_ERROR(model_.encode(plan, progress_));
+      EDGELLM_ASSIGN_OR_RETURN(measured, kl_on(input_.all_text, plan));
+    }
     EDGELLM_RETURN_IF_ERROR(log_.add(key, {std::string(name), n_bytes, measured}));
     return measured;
   }

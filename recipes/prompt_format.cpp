@@ -34,7 +34,11 @@ Result<std::string> PromptFormat::text_of(const std::vector<ChatMessage>& messag
 }
 
 Result<std::string> PromptFormat::finished_text_of(const std::vector<ChatMessage>& messages) const {
-  return render(messages, false);
+  EDGELLM_ASSIGN_OR_RETURN(std::string text, render(messages, false));
+  if (tokenizer_->bos() >= 0)
+    if (const std::string bos = tokenizer_->piece(tokenizer_->bos(), true); text.starts_with(bos))
+      text.erase(0, bos.size());
+  return text;
 }
 
 Result<std::vector<Token>> PromptFormat::tokens_of(const std::vector<ChatMessage>& messages) const {

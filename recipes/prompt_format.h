@@ -28,7 +28,8 @@ class PromptFormat {
   // has_template().
   Result<std::string> text_of(const std::vector<ChatMessage>& messages) const;
   Result<std::vector<Token>> tokens_of(const std::vector<ChatMessage>& messages) const;
-  // The text of messages that end with an answer, with nothing after it. Only where has_template().
+  // The text of messages that end with an answer, with nothing after it and no BOS before it: it may stand
+  // within a text. Only where has_template().
   Result<std::string> finished_text_of(const std::vector<ChatMessage>& messages) const;
 
  private:

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -44,15 +43,22 @@ void print_plans(const nlohmann::json& r) {
     uint64_t n_bytes;
     double kl;
     bool is_unbeaten;
-    auto key() const { return std::tuple(name, n_bytes, kl); }
   };
   std::vector<Row> rows;
-  auto add = [&](const nlohmann::json& plan, bool is_unbeaten) {
-    Row row = {plan["name"], plan["file_bytes"], plan["search_kl"], is_unbeaten};
-    if (std::ranges::find(rows, row.key(), &Row::key) == rows.end()) rows.push_back(std::move(row));
+  auto is_unbeaten = [&](const nlohmann::json& plan) {
+    return std::ranges::any_of(r["pareto"], [&](const nlohmann::json& other) {
+      return other["file_bytes"] == plan["file_bytes"] && other["search_kl"] == plan["search_kl"];
+    });
   };
-  for (const auto& plan : r["pareto"]) add(plan, true);
-  for (const auto& plan : r["tried"]) add(plan, false);
+  for (const auto& plan : r["tried"])
+    rows.push_back({plan["name"], plan["file_bytes"], plan["search_kl"], is_unbeaten(plan)});
+  for (const auto& plan : r["pareto"]) {
+    auto is_told = [&](const Row& row) {
+      return row.n_bytes == plan["file_bytes"] && row.kl == plan["search_kl"];
+    };
+    if (std::ranges::none_of(rows, is_told))
+      rows.push_back({plan["name"], plan["file_bytes"], plan["search_kl"], true});
+  }
   std::ranges::stable_sort(rows, {}, [](const Row& row) { return std::pair(row.n_bytes, row.kl); });
   fmt::print("\n  plans measured on the search text (*: none is both smaller and nearer):\n");
   for (const Row& row : rows)

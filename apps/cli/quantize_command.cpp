@@ -168,7 +168,7 @@ void add_quantize(CLI::App& app, Status& status) {
           "--train-layers", o->calibrated.n_layer_epochs,
           "train each layer, before the next one is rounded, to give what the original's gives: its scales, "
           "from three times on levels too, so many times over the text, each as long as the rounding or "
-          "more, and 30 bytes a weight of a layer; kept where text held back says it helped (default: 0)")
+          "more, and 34 bytes a weight of a layer; kept where text held back says it helped (default: 0)")
       ->check(CLI::Range(size_t{0}, size_t{100}));
   gptq->add_option("--train-epochs", o->calibrated.n_training_epochs,
                    "then train scales, minima, norms and biases on the same text, so many times over it; "

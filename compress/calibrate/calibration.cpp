@@ -83,9 +83,10 @@ double sum_of_cosines(const at::Tensor& before, const at::Tensor& after) {
 
 std::string key_of(const TorchModel& model, std::span<const std::vector<Token>> windows,
                    const CalibrationOptions& options) {
-  std::string all = fmt::format("1 {} {} {} {} {} {} {}", options.key, options.sequential,
-                                options.keep_original, options.n_counted_windows, int(options.hidden_type),
-                                int(model.compute().type), windows.size());
+  std::string all =
+      fmt::format("2 {} {} {} {} {} {} {} {}", options.key, options.sequential, options.keep_original,
+                  options.n_counted_windows, int(options.hidden_type), int(model.compute().type),
+                  int(model.compute().product_type()), windows.size());
   for (const std::vector<Token>& window : windows) all += hash_bytes(std::as_bytes(std::span(window)));
   return hash_text(all);
 }

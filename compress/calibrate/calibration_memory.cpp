@@ -17,6 +17,19 @@ uint64_t layer_values(const Hyperparameters& h, uint32_t layer) {
   return n;
 }
 
+// What a product rounds for itself where it is in another type than the weights: a matrix, what goes in and
+// what comes out.
+uint64_t product_bytes(const Hyperparameters& h, uint32_t layer, uint64_t n_rows,
+                       const TorchCompute& compute) {
+  if (compute.product_type() == compute.type) return 0;
+  uint64_t most = 0;
+  for (TensorRole role : layer_matrix_roles()) {
+    std::vector<uint64_t> dimensions = tensor_dimensions(h, role, layer);
+    most = std::max(most, dimensions[0] * dimensions[1] + n_rows * (dimensions[0] + dimensions[1]));
+  }
+  return most * c10::elementSize(compute.product_type());
+}
+
 uint64_t layer_moment_bytes(const Hyperparameters& h, uint32_t layer, const CalibrationOptions& options) {
   uint64_t n = 0;
   for (TensorRole role : options.roles)
@@ -47,12 +60,13 @@ Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& h, size
                                                   const TorchCompute& compute,
                                                   const CalibrationOptions& options) {
   CalibrationMemory memory;
-  uint64_t n_window_bytes = 0, n_widest = 0;
+  uint64_t n_window_bytes = 0, n_widest = 0, n_product_bytes = 0;
   for (uint32_t layer = 0; layer < h.n_layers; ++layer) {
     uint64_t n_bytes = layer_values(h, layer) * c10::elementSize(compute.type);
     memory.n_layer_bytes = std::max(memory.n_layer_bytes, options.sequential ? 2 * n_bytes : n_bytes);
     memory.n_moment_bytes = std::max(memory.n_moment_bytes, layer_moment_bytes(h, layer, options));
     n_window_bytes = std::max(n_window_bytes, window_bytes(h, layer, n_tokens));
+    n_product_bytes = std::max(n_product_bytes, product_bytes(h, layer, options.n_batch_tokens, compute));
     n_widest = std::max(n_widest, uint64_t{h.n_feed_forward[layer]});
   }
   HiddenShape shape = {int64_t(n_windows), int64_t(n_tokens), int64_t(h.n_embedding), options.hidden_type};
@@ -67,7 +81,7 @@ Result<CalibrationMemory> plan_calibration_memory(const Hyperparameters& h, size
     memory.hidden_on_disk = on_disk;
     for (size_t n = most; n > 0; n /= 2) {
       memory.n_batch_windows = n;
-      memory.n_batch_bytes = n * n_window_bytes;
+      memory.n_batch_bytes = n * n_window_bytes + n_product_bytes;
       if (memory.n_bytes() <= n_allowed) return memory;
       // Small batches are slower than states on disk.
       if (!on_disk && n * 4 <= most) break;

@@ -60,9 +60,9 @@ Result<TorchCompute> torch_compute(std::string_view device, std::string_view typ
   return compute;
 }
 
-Result<TorchCompute> torch_compute_in_float(std::string_view device) {
+Result<TorchCompute> torch_compute_in_float(std::string_view device, bool rounds_products) {
   EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute(device, "f32"));
-  if (compute.device.is_cpu() && cpu_has_bfloat16()) compute.products = at::kBFloat16;
+  if (rounds_products && compute.device.is_cpu() && cpu_has_bfloat16()) compute.products = at::kBFloat16;
   return compute;
 }
 

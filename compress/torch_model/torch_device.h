@@ -28,8 +28,9 @@ Result<TorchCompute> torch_compute(std::string_view device = "cpu", std::string_
 // The devices that are there, as torch_compute takes them: "cpu" and then "cuda:0", ...
 std::vector<std::string> torch_devices();
 
-// In float, but for the products of layers' matrices: bfloat16 where the CPU multiplies it in hardware.
-Result<TorchCompute> torch_compute_in_float(std::string_view device);
+// In float; with rounds_products but for the products of layers' matrices, which are in bfloat16 where the
+// CPU multiplies it in hardware.
+Result<TorchCompute> torch_compute_in_float(std::string_view device, bool rounds_products);
 
 // Whether the CPU has instructions for products of bfloat16 (AVX-512 BF16, AMX, Arm's BF16). Without them
 // LibTorch computes them too, but slower than in float.

@@ -20,11 +20,12 @@ TEST(TorchDevice, AutomaticTypeOnTheCpuFollowsItsInstructions) {
 }
 
 TEST(TorchDevice, InFloatOnlyProductsMayBeRounded) {
-  Result<TorchCompute> compute = torch_compute_in_float("cpu");
+  Result<TorchCompute> compute = torch_compute_in_float("cpu", true);
   ASSERT_TRUE(compute.ok()) << compute.error().message;
   EXPECT_EQ(compute->type, at::kFloat);
   EXPECT_EQ(compute->product_type(), cpu_has_bfloat16() ? at::kBFloat16 : at::kFloat);
-  EXPECT_FALSE(torch_compute_in_float("toaster").ok());
+  EXPECT_EQ(torch_compute_in_float("cpu", false)->product_type(), at::kFloat);
+  EXPECT_FALSE(torch_compute_in_float("toaster", true).ok());
 }
 
 TEST(TorchDevice, AnUnknownOrAbsentDeviceIsNamed) {

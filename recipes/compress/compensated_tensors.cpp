@@ -17,6 +17,7 @@
 #include "recipes/candidate_store.h"
 #include "recipes/compensation_report.h"
 #include "recipes/compress/planned_matrices.h"
+#include "recipes/compress/rounded_products.h"
 #include "recipes/compress/trained_layer.h"
 #include "recipes/compress/trained_tensors.h"
 #include "recipes/json_lines.h"
@@ -61,8 +62,9 @@ class CompensationRun {
   Result<Compensation> run() {
     EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
     known_ = FinishedWork::read(log_path());
-    // In float on every device: weights in bfloat16 would not be those that are to be met.
-    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute_in_float(options_.device));
+    // Weights in bfloat16 would not be those that are to be met.
+    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute,
+                             torch_compute_in_float(options_.device, rounds_products(*source_, plan_)));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     matrices_.emplace(*source_, model_->hyperparameters(), plan_);
     if (!is_finished()) EDGELLM_RETURN_IF_ERROR(round_all());
@@ -245,12 +247,13 @@ class CompensationRun {
     return {};
   }
 
-  static Result<ErrorFactor> factor_of(SecondMoments& moments, double damping, const std::string& name) {
+  static Result<ErrorFactor> factor_of(SecondMoments& moments, double damping, const std::string& name,
+                                       DampedBy damped_by = DampedBy::each_entry) {
     at::Tensor matrix = moments.matrix();
     // Inputs that are always zero, as of a feed-forward part that is left out: no weight matters more than
     // others.
     if (matrix.diagonal().max().item<float>() == 0) matrix = at::eye(matrix.size(0), matrix.options());
-    auto factor = factor_error(matrix, damping);
+    auto factor = factor_error(matrix, damping, damped_by);
     if (!factor.ok()) return Error{fmt::format("tensor {}: {}", name, factor.error().message)};
     return factor;
   }
@@ -267,9 +270,10 @@ class CompensationRun {
   }
 
   Status round_head(const GgufTensor& tensor, HeadCalibration& states) {
-    EDGELLM_ASSIGN_OR_RETURN(
-        ErrorFactor factor,
-        factor_of(states.moments(), has_tied_embedding(*source_) ? kTiedDamping : damping(), tensor.name));
+    const bool is_tied = has_tied_embedding(*source_);
+    EDGELLM_ASSIGN_OR_RETURN(ErrorFactor factor,
+                             factor_of(states.moments(), is_tied ? kTiedDamping : damping(), tensor.name,
+                                       is_tied ? DampedBy::mean : DampedBy::each_entry));
     return write_rounded(
         tensor, factor,
         [&](int64_t first, int64_t n) {

@@ -18,7 +18,7 @@ namespace edgellm {
 
 // What training a layer takes at most.
 constexpr uint64_t layer_training_bytes(uint64_t n_weights) {
-  return 30 * n_weights;
+  return 34 * n_weights;
 }
 
 struct CompensationOptions {

@@ -19,6 +19,7 @@
 #include "core/blocks/block_grid.h"
 #include "core/blocks/codebook_grid.h"
 #include "recipes/candidate_store.h"
+#include "recipes/compress/rounded_products.h"
 #include "recipes/role_tensor.h"
 
 namespace edgellm {
@@ -43,7 +44,8 @@ class GridTrainingRun {
     if (windows_.size() < 8)
       return Error{fmt::format("training wants at least 8 windows of text, got {}", windows_.size())};
     EDGELLM_RETURN_IF_ERROR(make_folder(options_.folder));
-    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute, torch_compute_in_float(options_.device));
+    EDGELLM_ASSIGN_OR_RETURN(TorchCompute compute,
+                             torch_compute_in_float(options_.device, rounds_products(*source_, plan_)));
     EDGELLM_ASSIGN_OR_RETURN(model_, TorchModel::open(source_, compute));
     const int64_t n_tokens = int64_t(windows_[0].size());
     TeacherLogits teacher(int64_t(windows_.size()), n_tokens, model_->hyperparameters().n_vocabulary);
@@ -55,8 +57,9 @@ class GridTrainingRun {
     training.learning_rate = options_.learning_rate;
     training.n_held_windows = n_held_windows(windows_.size());
     training.checkpoint = options_.folder / "training.state";
-    training.key = fmt::format("2 {} {} {} {} {}", plan_hash(plan_), options_.encoded.filename().string(),
-                               training.n_epochs, training.learning_rate, windows_.size());
+    training.key = fmt::format("3 {} {} {} {} {} {}", int(model_->compute().product_type()), plan_hash(plan_),
+                               options_.encoded.filename().string(), training.n_epochs,
+                               training.learning_rate, windows_.size());
     EndTraining run(student, windows_, teacher, training);
     EDGELLM_ASSIGN_OR_RETURN(EndTrainingResult done, run.run(progress_));
     GridTraining found;

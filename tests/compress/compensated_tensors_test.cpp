@@ -342,7 +342,8 @@ TEST(CompensatedRealModel, IsNearerThanRoundingToNearestInEveryTensor) {
   auto source = std::make_shared<const GgufFile>(value_of(GgufFile::open(path)));
   const Tokenizer tokenizer = value_of(Tokenizer::from_metadata(source->metadata()));
   auto text = value_of(read_calibration_text(
-      std::vector<TextSource>{{source_folder() / "docs" / "methods.md", {}}}, *source, tokenizer, 128, 8));
+      std::vector<TextSource>{{source_folder() / "tests" / "data" / "text" / "prose.txt", {}}}, *source,
+      tokenizer, 128, 8));
   text.windows.resize(8);
   const TemporaryFolder folder = value_of(TemporaryFolder::create("gptq"));
   CompensationOptions options;
