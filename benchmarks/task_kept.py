@@ -33,7 +33,7 @@ def main():
         figures = work / f"{file.stem}-{a.task}.json"
         subprocess.run([a.edgellm, "eval", file, "--tasks", a.task, "--data", f"{a.task}={a.data}", "--items", work / file.stem,
                         "--no-results", "--json", figures], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = json.loads(figures.read_text())[a.task]
+        found = json.loads(figures.read_text())["tasks"][a.task]
         row = {"file": file.name, "bytes": file.stat().st_size, "score": found[SCORES[a.task]],
                "standard_error": found["standard_error"], "items": found["items"]}
         rows.append(row)
